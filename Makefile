@@ -1,0 +1,36 @@
+# Two commands set everything up on a fresh machine: `make mix` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+STORE ?= .vlmix
+
+.PHONY: mix test test-fast test-integration check bench clean
+
+mix: $(INSTALLED)  ## the main job: build the demo mixture and its report
+	$(BIN)/vlmix run build-sft-mix --recipe demo --store $(STORE)
+
+test: check test-fast test-integration  ## what CI runs
+
+test-fast: $(INSTALLED)
+	$(BIN)/pytest -m "not integration" -n 2
+
+test-integration: $(INSTALLED)
+	$(BIN)/pytest -m integration
+
+check: $(INSTALLED)  ## format, lint, types, build
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m build --no-isolation --wheel --outdir $(VENV)/dist .
+
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks.dedup
+
+clean:
+	rm -rf $(VENV) $(STORE) dist .mypy_cache .ruff_cache .pytest_cache
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@

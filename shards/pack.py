@@ -1,0 +1,181 @@
+"""Picture packs: original bytes, stored once, each readable with one range request.
+
+A pack is an Arrow IPC file, uncompressed, one picture per record batch. The IMAGE struct of a sample names the pack
+relative to the store with the byte range of the picture in it, so a reader needs no footer. A picture of a registered
+mirror has the pack name `mirror/NAME/relative path` and the range in that file.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, Final, NamedTuple
+
+import fsspec
+import pyarrow as pa
+from pydantic import BaseModel
+
+from shards.errors import StoreError
+from shards.files import replacing
+from shards.picture import Picture, decode
+
+PICTURE: Final = pa.schema([pa.field("sha256", pa.string(), False), pa.field("bytes", pa.large_binary(), False)])
+PACK_BYTES: Final = 256 << 20
+"""Size at which a new pack is begun."""
+_MIRROR: Final = "mirror/"
+_PADDING: Final = 8  # Arrow IPC pads each buffer to this many bytes
+
+
+class Image(NamedTuple):
+    """The IMAGE struct of shards/schema.py as a Python value, fields in the same order."""
+
+    sha256: str
+    pack: str
+    row: int | None
+    offset: int
+    size: int
+    width: int
+    height: int
+    format: str
+
+
+class Mirror(BaseModel):
+    """Where the files of a registered mirror lie on this machine; never part of a fingerprint."""
+
+    root: str
+
+
+class PackWriter:
+    """Writes pictures to `NAME-00000.arrow`, `NAME-00001.arrow` ... in one box; use as a context manager."""
+
+    def __init__(self, store: Path, box: str, name: str) -> None:
+        self._store = store
+        self._prefix = f"{box}/{name}"
+        self._number = 0
+        self._pack: _Pack | None = None
+
+    def add(self, data: bytes, sha256: str, picture: Picture) -> Image:
+        """Append one picture and say where it lies."""
+        if self._pack and self._pack.full:
+            self.close()
+        if not self._pack:
+            name = f"{self._prefix}-{self._number:05d}.arrow"
+            self._pack = _Pack(self._store, name)
+            self._number += 1
+        row, offset = self._pack.append(data, sha256)
+        return Image(sha256, self._pack.name, row, offset, len(data), picture.width, picture.height, picture.format)
+
+    def close(self) -> None:
+        """Finish the pack in hand; it appears under its name only now."""
+        if self._pack:
+            self._pack.close()
+            self._pack = None
+
+    def discard(self) -> None:
+        """Drop the unfinished pack."""
+        if self._pack:
+            self._pack.discard()
+            self._pack = None
+
+    def __enter__(self) -> "PackWriter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.discard()
+
+
+class _Pack:
+    def __init__(self, store: Path, name: str) -> None:
+        self.name = name
+        self._replacing = replacing(store / name)
+        self._file: IO[bytes] = self._replacing.__enter__().open("wb")
+        self._writer = pa.ipc.new_file(self._file, PICTURE)
+        self._rows = 0
+
+    @property
+    def full(self) -> bool:
+        return self._file.tell() >= PACK_BYTES
+
+    def append(self, data: bytes, sha256: str) -> tuple[int, int]:
+        batch = pa.record_batch([pa.array([sha256]), pa.array([data], pa.large_binary())], schema=PICTURE)
+        self._writer.write_batch(batch)
+        # the bytes are the last buffer of the batch, padded to the alignment of the format
+        padded = -(-len(data) // _PADDING) * _PADDING
+        self._rows += 1
+        return self._rows - 1, self._file.tell() - padded
+
+    def close(self) -> None:
+        self._writer.close()
+        self._file.close()
+        self._replacing.__exit__(None, None, None)
+
+    def discard(self) -> None:
+        self._file.close()
+        error = KeyboardInterrupt()
+        try:
+            self._replacing.__exit__(KeyboardInterrupt, error, None)
+        except KeyboardInterrupt:
+            return
+
+
+ReadRange = Callable[[str, int, int], bytes]
+"""(path or URL, first byte, number of bytes) -> bytes."""
+
+
+def read_range(path: str, offset: int, size: int) -> bytes:
+    """Read one byte range of a local file or of any URL that fsspec knows; one request."""
+    if "://" not in path:
+        with Path(path).open("rb") as handle:
+            handle.seek(offset)
+            return handle.read(size)
+    filesystem, inner = fsspec.core.url_to_fs(path)
+    data: bytes = filesystem.cat_file(inner, start=offset, end=offset + size)
+    return data
+
+
+@dataclass(frozen=True, slots=True)
+class PictureReader:
+    """Reads pictures of a store, which may be a local folder or a URL such as `s3://bucket/store`."""
+
+    store: str
+    read: ReadRange = read_range
+
+    def __call__(self, image: Image) -> bytes:
+        """The original bytes of a picture, with one range request.
+
+        Raises:
+            StoreError: the bytes are not those that were stored (a mirror was changed, a file is damaged).
+        """
+        try:
+            data = self.read(self._locate(image.pack), image.offset, image.size)
+        except OSError as error:
+            raise StoreError(f"picture `{image.sha256[:12]}` in `{image.pack}`: {error}") from error
+        if hashlib.sha256(data).hexdigest() != image.sha256:
+            remedy = "the file was changed after it was read; run `vlmix sources register` or the build again"
+            raise StoreError(f"picture `{image.sha256[:12]}` in `{image.pack}` has other bytes than stored; {remedy}")
+        return data
+
+    def picture(self, image: Image) -> Picture:
+        """The decoded picture."""
+        return decode(self(image))
+
+    def _locate(self, pack: str) -> str:
+        if not pack.startswith(_MIRROR):
+            return f"{self.store}/{pack}"
+        name, _, relative = pack.removeprefix(_MIRROR).partition("/")
+        return f"{_mirror_root(self.store, name)}/{relative}"
+
+
+@lru_cache(maxsize=256)
+def _mirror_root(store: str, name: str) -> str:
+    with fsspec.open(f"{store}/mirrors/{name}.json", "rb") as handle:
+        return Mirror.model_validate_json(handle.read()).root
+
+
+def mirror_pack(name: str, relative: str) -> str:
+    """Pack name of a file of a registered mirror."""
+    return f"{_MIRROR}{name}/{relative}"

@@ -1,0 +1,100 @@
+"""Sample shards: Arrow IPC files with text and references; picture bytes live in packs."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+import pyarrow as pa
+from pydantic import BaseModel
+
+from shards.files import replacing
+from shards.pack import Image
+from shards.schema import SAMPLE, Role
+
+
+class SampleRow(NamedTuple):
+    """One row of SAMPLE as Python values, fields in the order of the schema."""
+
+    key: str
+    position: int
+    messages: tuple[tuple[Role, str], ...]
+    images: tuple[Image, ...]
+    videos: tuple[str, ...]
+    meta: str
+
+
+class ShardCounts(BaseModel):
+    """What one shard file holds; written after its files, so it marks the shard as finished.
+
+    `items` counts what the layout yielded for this shard: samples plus quarantined rows or parts.
+    """
+
+    samples: int
+    quarantined: int
+    items: int
+
+
+class ShardsIndex(BaseModel):
+    """What a box of shards holds: counts of a whole source.
+
+    `items` counts raw rows, or the parts they were split into; `items = samples + quarantined`.
+    """
+
+    source: str
+    fingerprint: str
+    items: int
+    samples: int
+    quarantined: dict[str, int]
+    repairs: dict[str, int]
+    pictures: int
+    picture_bytes: int
+    shards: list[ShardCounts]
+
+
+def sample_path(folder: Path, number: int) -> Path:
+    """Path of shard file `number` in a box of shards."""
+    return folder / f"samples-{number:05d}.arrow"
+
+
+def write_samples(path: Path, rows: Sequence[SampleRow]) -> None:
+    """Write a shard as one zstd-compressed record batch."""
+    columns = zip(*rows, strict=True) if rows else [[] for _ in SAMPLE.names]
+    key, position, messages, images, videos, meta = (list(column) for column in columns)
+    arrays = [
+        pa.array(key, pa.string()),
+        pa.array(position, pa.int64()),
+        pa.array(
+            [[{"role": role, "text": text} for role, text in turns] for turns in messages],
+            SAMPLE.field("messages").type,
+        ),
+        pa.array([[image._asdict() for image in group] for group in images], SAMPLE.field("images").type),
+        pa.array([list(group) for group in videos], SAMPLE.field("videos").type),
+        pa.array(meta, pa.string()),
+    ]
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with (
+        replacing(path) as temporary,
+        pa.OSFile(str(temporary), "wb") as sink,
+        pa.ipc.new_file(sink, SAMPLE, options=options) as writer,
+    ):
+        writer.write_batch(pa.record_batch(arrays, schema=SAMPLE))
+
+
+def read_samples(path: Path, columns: Sequence[str]) -> pl.DataFrame:
+    """The named columns of a shard; other columns are not decompressed."""
+    fields = [SAMPLE.get_field_index(name) for name in columns]
+    options = pa.ipc.IpcReadOptions(included_fields=fields)
+    with pa.memory_map(str(path)) as source:
+        table = pa.ipc.open_file(source, options=options).read_all()
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame.select(columns)
+
+
+def read_all(folder: Path, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    """The named columns of every shard of a finished box, in order."""
+    number = 0
+    while (path := sample_path(folder, number)).is_file():
+        yield read_samples(path, columns)
+        number += 1

@@ -1,0 +1,88 @@
+"""The store: a folder of immutable boxes, each named by the fingerprint of what it was made from.
+
+    scans/SOURCE/FP       what a source's raw files refer to        sources/scan.py
+    pictures/SOURCE/FP    downloaded or unpacked pictures           sources/gather.py
+    shards/SOURCE/FP      samples, picture packs, quarantine        sources/convert.py
+    scores/SOURCE/FP      score tables                              flows/scoring.py
+    mixtures/RECIPE.STAGE/FP   decisions, clusters, ids, manifest, report
+    runs/RECIPE/FP        run manifests
+    mirrors/NAME.json     where registered mirrors lie on this machine
+
+A box is done when its `index.json` exists; that file is written last.
+"""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+from pydantic import BaseModel
+
+from shards.errors import StoreError
+from shards.files import remove_leftovers, write_text
+
+Index = TypeVar("Index", bound=BaseModel)
+
+_NAME_DIGITS: Final = 20
+"""Hex digits of a fingerprint in a folder name: 80 bits, no clash to be expected below 10^11 boxes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One immutable folder of the store; `name` is its path relative to the store."""
+
+    store: Path
+    name: str
+
+    @property
+    def path(self) -> Path:
+        """Folder of this box, which may not exist yet."""
+        return self.store / self.name
+
+    @property
+    def done(self) -> bool:
+        """Whether the box is complete."""
+        return (self.path / "index.json").is_file()
+
+    def index(self, model: type[Index]) -> Index:
+        """What the box says about itself; the box must be done."""
+        return model.model_validate_json((self.path / "index.json").read_bytes())
+
+    def finish(self, index: BaseModel) -> None:
+        """Write the index and with it declare the box complete."""
+        write_text(self.path / "index.json", index.model_dump_json(indent=1) + "\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A folder that holds boxes; safe to pickle."""
+
+    root: Path
+
+    def box(self, kind: str, name: str, fingerprint: str) -> Box:
+        """The box of this kind, name and fingerprint, done or not."""
+        return Box(self.root, f"{kind}/{name}/{fingerprint[:_NAME_DIGITS]}")
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the store alone; the kernel frees the lock when the process dies.
+
+        Raises:
+            StoreError: another run holds it, or the folder cannot be written.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            handle = (self.root / ".lock").open("a")
+        except OSError as error:
+            remedy = "choose a folder that can be written with --store"
+            raise StoreError(f"store `{self.root}`: {error.strerror}; {remedy}") from error
+        with handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                remedy = "wait until it ends, or use another store with --store"
+                raise StoreError(f"store `{self.root}` is in use by another run; {remedy}") from error
+            remove_leftovers(self.root)
+            yield

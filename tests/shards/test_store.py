@@ -1,0 +1,100 @@
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from shards.errors import StoreError
+from shards.files import fingerprint, write_bytes
+from shards.store import Store
+
+REPOSITORY = Path(__file__).parents[2]
+
+HOLD = """
+import pathlib, sys
+from shards.store import Store
+with Store(pathlib.Path(sys.argv[1])).lock():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+TRY = """
+import pathlib, sys
+from shards.errors import StoreError
+from shards.store import Store
+try:
+    with Store(pathlib.Path(sys.argv[1])).lock():
+        print("free")
+except StoreError as error:
+    print(error)
+"""
+
+
+class Index(BaseModel):
+    rows: int
+
+
+@contextmanager
+def holder(root: Path) -> Iterator["subprocess.Popen[str]"]:
+    command = [sys.executable, "-c", HOLD, str(root)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def attempt(root: Path) -> str:
+    command = [sys.executable, "-c", TRY, str(root)]
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY).stdout.strip()
+
+
+def test_a_second_process_is_told_that_the_store_is_in_use(tmp_path: Path) -> None:
+    with Store(tmp_path).lock():
+        assert attempt(tmp_path) == (
+            f"store `{tmp_path}` is in use by another run; wait until it ends, or use another store with --store"
+        )
+    assert attempt(tmp_path) == "free"
+
+
+def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
+    with holder(tmp_path) as process:
+        with pytest.raises(StoreError, match="in use"), Store(tmp_path).lock():
+            raise AssertionError("two runs hold the store")
+        process.kill()
+        process.wait()
+        with Store(tmp_path).lock():
+            pass
+
+
+def test_the_lock_clears_leftovers_of_killed_runs(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "shards" / ".x.1.tmp", b"")
+    with Store(tmp_path).lock():
+        assert not (tmp_path / "shards" / ".x.1.tmp").exists()
+
+
+def test_a_store_that_cannot_be_a_folder_is_named(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "file", b"")
+    with pytest.raises(StoreError, match="choose a folder that can be written"), Store(tmp_path / "file").lock():
+        raise AssertionError("a file holds no store")
+
+
+def test_a_box_is_done_only_when_it_is_finished(tmp_path: Path) -> None:
+    box = Store(tmp_path).box("shards", "source", fingerprint("x"))
+    assert not box.done
+    write_bytes(box.path / "samples-00000.arrow", b"")
+    assert not box.done
+    box.finish(Index(rows=3))
+    assert box.done
+    assert box.index(Index) == Index(rows=3)
+    assert box.path == tmp_path / "shards" / "source" / fingerprint("x")[:20]
+
+
+def test_the_same_names_give_the_same_box_in_another_process(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    assert pickle.loads(pickle.dumps(store)) == store
+    assert store.box("scores", "s", fingerprint(1)) != store.box("scores", "s", fingerprint(2))
