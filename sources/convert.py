@@ -1,0 +1,283 @@
+"""Records to samples: pictures looked up, markers counted, defects named, shards written."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+import polars as pl
+import pyarrow as pa
+
+from shards.errors import GateError, PictureError
+from shards.files import canonical_json, fingerprint, write_bytes, write_table
+from shards.pack import Image, PackWriter
+from shards.picture import decode
+from shards.sample import SampleRow, ShardCounts, ShardsIndex, read_all, read_samples, sample_path, write_samples
+from shards.schema import IMAGE_MARKER, QUARANTINE, VIDEO_MARKER
+from shards.store import Box, Store
+from sources.gather import MAX_PICTURE_BYTES, Gathered, refer
+from sources.raw import RawFile
+from sources.record import Defect, Embedded, Member, PictureRef, Record
+from sources.scan import ScanIndex, read_items, reading_fingerprint
+from sources.spec import Source
+
+SHARD_ITEMS: Final = 2048
+"""Samples and quarantined rows per shard: small enough that a killed run repeats seconds, large enough to compress."""
+
+_VERSION: Final = 1
+
+
+@dataclass(slots=True)
+class _Unrepresentable(Exception):  # noqa: N818 -- control flow inside this module, not an error for users
+    reason: str
+    message: str
+
+
+@dataclass(slots=True)
+class _Shard:
+    samples: list[SampleRow] = field(default_factory=list)
+    defects: list[tuple[str, str, str, str]] = field(default_factory=list)
+
+    @property
+    def items(self) -> int:
+        return len(self.samples) + len(self.defects)
+
+
+@dataclass(slots=True)
+class Pictures:
+    """Looks picture references up; the same bytes are decoded and stored once per source."""
+
+    source: Source
+    root: Path
+    gathered: Mapping[str, Gathered]
+    packs: PackWriter
+    stored: dict[str, Image]
+    members: dict[str, Gathered] = field(default_factory=dict)
+
+    def __call__(self, ref: PictureRef) -> Image:
+        """Where the picture lies.
+
+        Raises:
+            _Unrepresentable: the picture is missing or not usable.
+        """
+        if isinstance(ref, Embedded):
+            return self._store(ref.data)
+        if isinstance(ref, Member):
+            return _image(self._member(ref.path))
+        return _image(self.gathered.get(ref.url) or Gathered(ref.url, None, "picture_missing", "never downloaded"))
+
+    def _member(self, path: str) -> Gathered:
+        if path in self.gathered:
+            return self.gathered[path]
+        if path not in self.members:
+            try:
+                self.members[path] = self._read(path)
+            except _Unrepresentable as error:
+                self.members[path] = Gathered(path, None, error.reason, error.message)
+        return self.members[path]
+
+    def _read(self, path: str) -> Gathered:
+        pure = PurePosixPath(path)
+        file = self.root / pure
+        if pure.is_absolute() or ".." in pure.parts or not file.resolve().is_relative_to(self.root.resolve()):
+            raise _Unrepresentable("unsafe_path", f"`{path}` leaves the picture folder")
+        if not file.is_file():
+            raise _Unrepresentable("picture_missing", f"no file `{path}` below `{self.source.root}`")
+        if file.stat().st_size > MAX_PICTURE_BYTES:
+            raise _Unrepresentable("picture_too_large", f"{file.stat().st_size} bytes, limit {MAX_PICTURE_BYTES}")
+        data = file.read_bytes()
+        if self.source.pictures == "reference":
+            return refer(self.source, path, data, path, 0)
+        return Gathered(path, self._store(data))
+
+    def _store(self, data: bytes) -> Image:
+        sha256 = hashlib.sha256(data).hexdigest()
+        if sha256 not in self.stored:
+            try:
+                self.stored[sha256] = self.packs.add(data, sha256, decode(data))
+            except PictureError as error:
+                raise _Unrepresentable(error.reason, str(error)) from error
+        return self.stored[sha256]
+
+
+def _image(gathered: Gathered) -> Image:
+    if gathered.image is None:
+        raise _Unrepresentable(gathered.reason, gathered.message)
+    return gathered.image
+
+
+def shards_box(store: Store, source: Source, scan_fingerprint: str, pictures_fingerprint: str) -> Box:
+    """Where the samples of a source lie; the fingerprint covers every byte that they were made from."""
+    identity = [source.name, source.split, source.pictures, reading_fingerprint(source)]
+    whole = fingerprint("shards", _VERSION, SHARD_ITEMS, identity, scan_fingerprint, pictures_fingerprint)
+    return store.box("shards", source.name, whole)
+
+
+def convert(
+    box: Box, source: Source, files: tuple[RawFile, ...], base: Path, gathered: Mapping[str, Gathered], scan: ScanIndex
+) -> None:
+    """Write the shards of a source; shards that a killed run finished are kept.
+
+    Raises:
+        GateError: more rows in quarantine than the source allows, or another number of rows than it declares.
+    """
+    done = _finished(box)
+    stored = _stored(box, len(done))
+    items = islice(read_items(source, files), sum(shard.items for shard in done), None)
+    while True:
+        number = len(done)
+        with PackWriter(box.store, box.name, f"pictures-{number:05d}") as packs:
+            pictures = Pictures(source, base / source.root, gathered, packs, stored)
+            first = sum(shard.items for shard in done)
+            shard = _fill(source, enumerate(islice(items, SHARD_ITEMS), first), pictures, scan.named)
+        if not shard.items and done:
+            break
+        done.append(_write(box, number, shard))
+        if shard.items < SHARD_ITEMS:
+            break
+    index = _summary(box, source, done)
+    gate(source, index, scan.raw_rows)
+    box.finish(index)
+
+
+def _fill(
+    source: Source, items: Iterator[tuple[int, tuple[str, int, Record | Defect]]], pictures: Pictures, named: bool
+) -> _Shard:
+    shard = _Shard()
+    for position, (file, row, item) in items:
+        key = _key(source, row, item, named)
+        locator = f"{file}#{item.row}" + (f"/{item.part}" if item.part else "")
+        if isinstance(item, Defect):
+            shard.defects.append((key, item.reason, locator, item.message))
+            continue
+        try:
+            shard.samples.append(_sample(key, position, locator, item, pictures))
+        except _Unrepresentable as error:
+            shard.defects.append((key, error.reason, locator, error.message))
+    return shard
+
+
+def _key(source: Source, row: int, item: Record | Defect, named: bool) -> str:
+    # a broken record has no name; `#` keeps its row number apart from records that are called by a number
+    name = item.name if named and isinstance(item, Record) else f"#{row}" if named else str(row)
+    return "/".join(filter(None, (source.name, source.split, name, item.part)))
+
+
+def _sample(key: str, position: int, locator: str, record: Record, pictures: Pictures) -> SampleRow:
+    texts = [message.text for message in record.messages]
+    for marker, found, kind in ((IMAGE_MARKER, record.pictures, "pictures"), (VIDEO_MARKER, record.videos, "videos")):
+        markers = sum(text.count(marker) for text in texts)
+        if markers != len(found):
+            raise _Unrepresentable("marker_mismatch", f"{markers} `{marker}` markers for {len(found)} {kind}")
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError as error:
+        raise _Unrepresentable("broken_record", "text holds half a surrogate pair, which is not UTF-8") from error
+    if record.pictures and record.videos:
+        raise _Unrepresentable("mixed_media", "pictures and videos in one row")
+    meta = dict(record.meta) | {"locator": locator}
+    if record.native:
+        meta["native"] = dict(record.native)
+    if record.repairs:
+        meta["repairs"] = list(record.repairs)
+    images = tuple(pictures(ref) for ref in record.pictures)
+    messages = tuple((message.role, message.text) for message in record.messages)
+    return SampleRow(key, position, messages, images, record.videos, canonical_json(meta))
+
+
+def _write(box: Box, number: int, shard: _Shard) -> ShardCounts:
+    write_samples(sample_path(box.path, number), shard.samples)
+    columns = list(zip(*shard.defects, strict=True)) or [()] * len(QUARANTINE.names)
+    quarantine = pa.table([pa.array(column, pa.string()) for column in columns], schema=QUARANTINE)
+    write_table(box.path / f"quarantine-{number:05d}.parquet", quarantine)
+    counts = ShardCounts(samples=len(shard.samples), quarantined=len(shard.defects), items=shard.items)
+    write_bytes(_mark(box, number), counts.model_dump_json().encode())
+    return counts
+
+
+def _mark(box: Box, number: int) -> Path:
+    return box.path / f"shard-{number:05d}.json"
+
+
+def _finished(box: Box) -> list[ShardCounts]:
+    """Shards that an earlier run completed, from the first on."""
+    done: list[ShardCounts] = []
+    while _mark(box, len(done)).is_file():
+        done.append(ShardCounts.model_validate_json(_mark(box, len(done)).read_bytes()))
+    return done
+
+
+def finished_shards(box: Box) -> int:
+    """Shards of a box that are complete, whether or not the box is."""
+    return len(_finished(box))
+
+
+def _stored(box: Box, shards: int) -> dict[str, Image]:
+    """Pictures in the packs of finished shards, by SHA-256."""
+    stored: dict[str, Image] = {}
+    own = f"{box.name}/"
+    for number in range(shards):
+        for group in read_samples(sample_path(box.path, number), ["images"])["images"]:
+            for image in group:
+                if image["pack"].startswith(own):
+                    stored.setdefault(image["sha256"], Image(**image))
+    return stored
+
+
+def _summary(box: Box, source: Source, done: list[ShardCounts]) -> ShardsIndex:
+    repairs: Counter[str] = Counter()
+    for frame in read_all(box.path, ["meta"]):
+        for meta in frame.filter(pl.col("meta").str.contains('"repairs":', literal=True))["meta"]:
+            repairs.update(json.loads(meta)["repairs"])
+    quarantine = read_quarantine(box, len(done))
+    write_table(box.path / "quarantine.parquet", quarantine)
+    pictures = _distinct_pictures(box)
+    write_table(box.path / "pictures.parquet", pictures)
+    reasons = quarantine.group_by("reason").len().sort("reason")
+    items = sum(shard.items for shard in done)
+    return ShardsIndex(
+        source=source.name,
+        fingerprint=box.name.rsplit("/", 1)[1],
+        items=items,
+        samples=sum(shard.samples for shard in done),
+        quarantined=dict(reasons.iter_rows()),
+        repairs=dict(sorted(repairs.items())),
+        pictures=pictures.height,
+        picture_bytes=int(pictures["size"].sum()),
+        shards=done,
+    )
+
+
+def read_quarantine(box: Box, shards: int) -> pl.DataFrame:
+    """The quarantined rows of a source, in order: key, reason, locator, message."""
+    return pl.concat([pl.read_parquet(box.path / f"quarantine-{number:05d}.parquet") for number in range(shards)])
+
+
+def _distinct_pictures(box: Box) -> pl.DataFrame:
+    """The IMAGE fields of every distinct picture, in order of first use."""
+    images = pl.concat(list(read_all(box.path, ["images"])))
+    exploded = images.explode("images").drop_nulls().unnest("images")
+    return exploded.unique("sha256", keep="first", maintain_order=True)
+
+
+def gate(source: Source, index: ShardsIndex, rows: int) -> None:
+    """Compare what was found with what the source declares.
+
+    Raises:
+        GateError: see `convert`.
+    """
+    if source.rows is not None and rows != source.rows:
+        remedy = "pin another revision or change `rows`"
+        raise GateError(f"source `{source.name}`: expected {source.rows} rows, found {rows}; {remedy}")
+    bad = sum(index.quarantined.values())
+    if bad > source.quarantine_limit * index.items:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in index.quarantined.items())
+        remedy = "mend the source or raise `quarantine_limit`"
+        raise GateError(
+            f"source `{source.name}`: {bad} of {index.items} rows in quarantine ({reasons}), "
+            f"limit {source.quarantine_limit:.0%}; {remedy}"
+        )

@@ -1,0 +1,26 @@
+r"""Keeping literal `<image>` and `<video>` in upstream text apart from our markers.
+
+A literal token carries one backslash more than it had upstream: `<image>` is stored as `<\image>`, `<\image>` as
+`<\\image>`, and so on; `unescape` takes one away again.
+"""
+
+import re
+from typing import Final
+
+_TOKEN: Final = re.compile(r"<(\\*)(image|video)>")
+_ESCAPED: Final = re.compile(r"<\\(\\*)(image|video)>")
+
+
+def escape(text: str) -> str:
+    r"""Make every `<image>` and `<video>` of `text` literal, by one more backslash after the `<`."""
+    return _TOKEN.sub(r"<\\\1\2>", text)
+
+
+def escape_literals(text: str) -> str:
+    r"""Escape only what would read as escaped (`<\image>`); `<image>` and `<video>` stay markers."""
+    return _ESCAPED.sub(r"<\\\\\1\2>", text)
+
+
+def unescape(text: str) -> str:
+    """Undo `escape` and `escape_literals`; markers stay as they are."""
+    return _ESCAPED.sub(r"<\1\2>", text)

@@ -1,0 +1,40 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sources.layouts.markers import escape, escape_literals, unescape
+
+TEXTS = st.lists(st.sampled_from(["<", "\\", "image>", "video>", "<image>", "<video>", "<\\image>", "a", "\n"])).map(
+    "".join
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("<image>", "<\\image>"),
+        ("<\\image>", "<\\\\image>"),
+        ("a <video>b</video>", "a <\\video>b</video>"),
+        ("<img> < image> <Image> <image", "<img> < image> <Image> <image"),
+        ("<<image>>", "<<\\image>>"),
+    ],
+)
+def test_escape(text: str, escaped: str) -> None:
+    assert escape(text) == escaped
+
+
+def test_escape_literals_leaves_markers() -> None:
+    assert escape_literals("<image> <\\image> <\\\\video>") == "<image> <\\\\image> <\\\\\\video>"
+
+
+@given(TEXTS)
+def test_unescape_undoes_both(text: str) -> None:
+    assert unescape(escape(text)) == text
+    assert unescape(escape_literals(text)) == text
+
+
+@given(TEXTS)
+def test_escaped_text_has_no_marker(text: str) -> None:
+    assert "<image>" not in escape(text)
+    assert "<video>" not in escape(text)
+    assert escape_literals(text).count("<image>") == text.count("<image>")
