@@ -1,0 +1,32 @@
+"""Batches of samples turned into score columns."""
+
+from typing import Final
+
+from filters.base import Filter as Filter
+from filters.base import PictureFilter as PictureFilter
+from filters.char_run import CharRuns
+from filters.dup_ngram import DupNgramShare
+from filters.lengths import Lengths
+from filters.native import Native
+from filters.periodic_share import PeriodicShare
+from filters.phash import PerceptualHash
+from filters.pictures import PictureBasics
+from filters.text_hash import TextHash
+from filters.turns import Turns
+
+FILTERS: Final[dict[str, type]] = {
+    "lengths": Lengths,
+    "turns": Turns,
+    "char_runs": CharRuns,
+    "periodic_share": PeriodicShare,
+    "dup_ngram_share": DupNgramShare,
+    "text_hash": TextHash,
+    "native": Native,
+}
+"""Filters of samples by the name a recipe gives them; `native` needs parameters, the others have defaults."""
+
+PICTURE_FILTERS: Final[dict[str, type[PictureFilter]]] = {
+    "picture_basics": PictureBasics,
+    "phash": PerceptualHash,
+}
+"""Filters of pictures by the name a recipe gives them."""

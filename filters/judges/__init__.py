@@ -1,0 +1,1 @@
+"""Language models, and a stand-in for them, that score a sample from 0 to 10."""

@@ -1,0 +1,46 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from filters.char_run import CharRuns
+
+
+@pytest.mark.parametrize(
+    ("text", "char_run", "spaced", "space_run"),
+    [
+        ("", 0, 0, 0),
+        ("abc", 1, 1, 0),
+        ("aab", 2, 2, 0),
+        ("0 0 0 000 00", 3, 8, 1),
+        ("0  0", 1, 1, 2),
+        ("1 " + "0" * 800 + " 2", 800, 800, 1),
+        ("x\ty\n\n\n\n", 1, 1, 4),
+        ("\u6c34\u6c34\u3000\u6c34", 2, 3, 1),
+        ("\x00\x00\x00", 3, 3, 0),
+        ("|---|---|", 3, 3, 0),
+    ],
+)
+def test_runs(batch_of_answers, text, char_run, spaced, space_run):
+    assert CharRuns()(batch_of_answers([text])).row(0) == (char_run, spaced, space_run)
+
+
+def reference(text):
+    """Slow and obvious: try every part of the text."""
+    parts = [text[i:j] for i in range(len(text)) for j in range(i + 1, len(text) + 1)]
+    tight = [len(part) for part in parts if len(set(part)) == 1 and not part.isspace()]
+    loose = [
+        len(part) - part.count(" ")
+        for part in parts
+        if part[0] != " " and "  " not in part and len(set(part) - {" "}) == 1
+    ]
+    return (
+        max(tight, default=0),
+        max(loose, default=0),
+        max((len(part) for part in parts if part.isspace()), default=0),
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text("a0 ", max_size=14))
+def test_runs_equal_the_reference(batch_of_answers, text):
+    assert CharRuns()(batch_of_answers([text])).row(0) == reference(text)
