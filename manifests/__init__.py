@@ -1,0 +1,1 @@
+"""Recipe to plan, plan to decisions, decisions to mixture manifest."""

@@ -1,0 +1,217 @@
+"""Rules: composed from rule sets, checked against the scores that filters write, evaluated with named null states."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+import yaml
+from polars._typing import PolarsDataType
+from pydantic import ValidationError
+
+from manifests.recipe import Entry, Rule, Rules, explain
+from shards.errors import RecipeError
+from shards.schema import STATE_SUFFIX
+
+RULE_SETS: Final = Path(__file__).parent / "rules"
+
+HUMAN: Final = "human"
+
+Scores = Mapping[str, PolarsDataType]
+"""Score name to dtype: what the filters, judges and sources of a run write."""
+
+_UNKNOWN_STATES: Final = ("no_answer", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class Predicate:
+    """A rule with its parsed predicate; `scores` are the columns that it reads."""
+
+    rule: Rule
+    expression: pl.Expr
+    scores: tuple[str, ...]
+
+    def applies(self, entry: Entry) -> bool:
+        """Whether the rule looks at rows of this entry at all."""
+        where = self.rule.where
+        if any(exempt.entry == entry.id for exempt in self.rule.exempt):
+            return False
+        return (not where.entries or entry.id in where.entries) and (not where.domains or entry.domain in where.domains)
+
+    def true(self) -> pl.Expr:
+        """Boolean, never null: the predicate is true."""
+        return self.expression.fill_null(False)
+
+    def unknown(self) -> pl.Expr:
+        """Boolean, never null: undecidable since a score it needs has state `no_answer` or `error`."""
+        return self.expression.is_null() & self._any_state(self.scores, _UNKNOWN_STATES)
+
+    def pending(self, askable: frozenset[str]) -> pl.Expr:
+        """Boolean, never null: undecidable since one of the `askable` scores was not asked for yet."""
+        return self.expression.is_null() & self._any_state(
+            [name for name in self.scores if name in askable], ("not_asked",)
+        )
+
+    @staticmethod
+    def _any_state(scores: Sequence[str], states: Sequence[str]) -> pl.Expr:
+        return pl.any_horizontal(
+            pl.lit(False),
+            *[pl.col(name).is_null() & pl.col(name + STATE_SUFFIX).is_in(states).fill_null(False) for name in scores],
+        )
+
+
+def compose(rules: Rules) -> tuple[Rule, ...]:
+    """Rules in order of evaluation: extended sets, then local ones; rules on `human` first.
+
+    Raises:
+        RecipeError: unknown rule set, or `off` for a rule that does not exist.
+    """
+    composed: dict[str, Rule] = {}
+    for name in rules.extends:
+        composed.update({rule.name: rule for rule in load_rule_set(name)})
+    for rule in rules.list:
+        if rule.then == "off" and composed.pop(rule.name, None) is None:
+            raise RecipeError(f"rule `{rule.name}` is switched off, but no extended rule set has it")
+        if rule.then != "off":
+            composed[rule.name] = rule
+    return tuple(composed.values())
+
+
+def load_rule_set(name: str) -> tuple[Rule, ...]:
+    """The rules of a set in manifests/rules.
+
+    Raises:
+        RecipeError: no such set, or it is not understood.
+    """
+    path = RULE_SETS / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(found.stem for found in RULE_SETS.glob("*.yaml")))
+        raise RecipeError(f"no rule set `{name}`; known: {known}")
+    try:
+        return compose(Rules.model_validate(yaml.safe_load(path.read_text())))
+    except ValidationError as error:
+        raise RecipeError(f"rule set `{name}`: {explain(error)}") from error
+
+
+def parse(rules: Sequence[Rule], scores: Scores) -> tuple[Predicate, ...]:
+    """Predicates in order of evaluation; those on `human` stand first.
+
+    Raises:
+        RecipeError: SQL that does not parse, a score that nobody writes, or a predicate that is not one Boolean a row.
+    """
+    predicates = [_predicate(rule, scores) for rule in rules]
+    return tuple(sorted(predicates, key=lambda predicate: HUMAN not in predicate.scores))
+
+
+def _predicate(rule: Rule, scores: Scores) -> Predicate:
+    assert rule.when is not None
+    try:
+        expression = pl.sql_expr(rule.when)
+    except pl.exceptions.PolarsError as error:
+        raise RecipeError(f"rule `{rule.name}`: `{rule.when}` is not a SQL predicate: {error}") from error
+    names = tuple(sorted(set(expression.meta.root_names())))
+    if not names:
+        raise RecipeError(f"rule `{rule.name}`: `{rule.when}` reads no score")
+    for name in names:
+        if name.removesuffix(STATE_SUFFIX) not in scores and name not in scores:
+            raise RecipeError(f"rule `{rule.name}`: no filter writes score `{name}`; {_nearest(name, scores)}")
+    _probe(rule, expression, names, scores)
+    return Predicate(rule, expression, tuple(name for name in names if name in scores))
+
+
+def _nearest(name: str, scores: Scores) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, scores, n=1)
+    return f"did you mean `{close[0]}`?" if close else f"known: {', '.join(sorted(scores))}"
+
+
+def _probe(rule: Rule, expression: pl.Expr, names: Sequence[str], scores: Scores) -> None:
+    """Evaluate on small frames: one Boolean a row, and no row may depend on another."""
+    frame = _probe_frame(names, scores)
+    try:
+        whole = frame.select(expression.alias("result"))["result"]
+        single = [frame[row : row + 1].select(expression.alias("result"))["result"] for row in range(frame.height)]
+    except pl.exceptions.PolarsError as error:
+        raise RecipeError(f"rule `{rule.name}`: `{rule.when}` cannot be evaluated: {error}") from error
+    if whole.dtype != pl.Boolean or whole.len() != frame.height:
+        raise RecipeError(
+            f"rule `{rule.name}`: `{rule.when}` must give one true or false a row, gives {whole.dtype} "
+            f"of {whole.len()} rows for {frame.height}"
+        )
+    if [part.to_list()[0] for part in single] != whole.to_list():
+        raise RecipeError(f"rule `{rule.name}`: `{rule.when}` looks at other rows (an aggregate); rules see one row")
+
+
+def _probe_frame(names: Sequence[str], scores: Scores) -> pl.DataFrame:
+    numbers = [-3.5, 0.0, 0.25, 1.0, 2.0, 7.0, 50.0, 1e6]
+    columns: list[pl.Series] = []
+    for index, name in enumerate(names):
+        dtype = scores.get(name, pl.String)
+        rotated = numbers[index % len(numbers) :] + numbers[: index % len(numbers)]
+        if dtype == pl.Boolean:
+            columns.append(pl.Series(name, [value > 1 for value in rotated]))
+        elif dtype == pl.String:
+            columns.append(pl.Series(name, [str(value) for value in rotated]))
+        else:
+            columns.append(pl.Series(name, rotated).cast(dtype, strict=False))
+    return pl.DataFrame(columns)
+
+
+def decide(scores: pl.DataFrame, predicates: Sequence[Predicate], entry: Entry) -> pl.DataFrame:
+    """Verdicts of one entry's rows.
+
+    Args:
+        scores: (n, ...) frame with the columns that the predicates read and their `_state` columns.
+        predicates: in order of evaluation; the first true one wins.
+        entry: decides which rules apply.
+
+    Returns:
+        (n, 4) frame: `verdict` (keep | drop | review | unscored), `rule` (name of the deciding rule, null without
+        one), `reasons` (names of all true rules), `unknown` (names of rules that could not be decided).
+    """
+    active = [predicate for predicate in predicates if predicate.applies(entry)]
+    true = [(predicate, predicate.true()) for predicate in active]
+    reasons = pl.concat_list(
+        pl.lit([], pl.List(pl.String)),
+        *[pl.when(hit).then(pl.lit(predicate.rule.name)).otherwise(None) for predicate, hit in true],
+    )
+    unknown = pl.concat_list(
+        pl.lit([], pl.List(pl.String)),
+        *[pl.when(item.unknown()).then(pl.lit(item.rule.name)).otherwise(None) for item in active],
+    )
+    frame = scores.select(reasons.list.drop_nulls().alias("reasons"), unknown.list.drop_nulls().alias("unknown"))
+    then = {predicate.rule.name: str(predicate.rule.then) for predicate in active}
+    frame = frame.with_columns(pl.col("reasons").list.first().alias("rule"))
+    verdict = (
+        pl.when(pl.col("rule").is_not_null())
+        .then(pl.col("rule").replace_strict(then, default=None, return_dtype=pl.String))
+        .when(pl.col("unknown").list.len() > 0)
+        .then(pl.lit("unscored"))
+        .otherwise(pl.lit("keep"))
+    )
+    return frame.select(verdict.alias("verdict"), "rule", "reasons", "unknown")
+
+
+def to_ask(
+    scores: pl.DataFrame, predicates: Sequence[Predicate], entry: Entry, askable: frozenset[str]
+) -> dict[str, pl.Series]:
+    """Which rows need which judge scores next: those whose first undecided rule waits for a score not asked for.
+
+    Returns:
+        score name -> (n,) Boolean; empty when nothing is left to ask.
+    """
+    open_rows = pl.lit(True)
+    wanted: dict[str, pl.Expr] = {}
+    for predicate in (item for item in predicates if item.applies(entry)):
+        waits = open_rows & predicate.pending(askable)
+        for name in askable.intersection(predicate.scores):
+            not_asked = (pl.col(name + STATE_SUFFIX) == "not_asked").fill_null(False)
+            wanted[name] = wanted.get(name, pl.lit(False)) | (waits & not_asked)
+        # a row stays open while no rule is true and none waits
+        open_rows = open_rows & ~predicate.true() & ~predicate.pending(askable)
+    if not wanted:
+        return {}
+    masks = scores.select([mask.alias(name) for name, mask in wanted.items()])
+    return {name: masks[name] for name in sorted(wanted) if masks[name].any()}
