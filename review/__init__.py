@@ -1,0 +1,1 @@
+"""The manual review queue: items out, human verdicts in."""
