@@ -41,7 +41,7 @@ def find_clusters(items: list[Item], dedup: Dedup) -> pl.DataFrame:
     """Clusters among distinct samples.
 
     Samples are visited in order of preference (`keep`, then smallest key). Each is compared with the kept samples so
-    far and joins the first that it duplicates, or is kept itself: a member is always within the radius of the kept
+    far and joins the nearest that it duplicates, or is kept itself: a member is always within the radius of the kept
     one.
 
     Args:
@@ -81,7 +81,7 @@ class _Index:
         self._near = _neighbours(items, 0 if dedup.level == "exact" else dedup.distance)
 
     def match(self, item: Item) -> _Match | None:
-        """The kept sample that this one duplicates, the earliest if there are several."""
+        """The kept sample that this one duplicates: the nearest, the earliest of equally near ones."""
         found: list[_Match] = []
         for anchor in self._anchors(item):
             for position in self._kept.get((self._group(item), len(item.pictures), anchor), ()):
@@ -118,7 +118,8 @@ class _Index:
             return _Match(position, 0, "same_bytes") if same_text or level != "row" else None
         if level == "exact" or (level != "picture" and not same_text):
             return None
-        distances = [_distance(*pair) for pair in zip(item.hashes, other.hashes, strict=True)]
+        pairs = zip(item.pictures, other.pictures, item.hashes, other.hashes, strict=True)
+        distances = [0 if mine == theirs else _distance(*hashes) for mine, theirs, *hashes in pairs]
         if any(distance is None or distance > self._dedup.distance for distance in distances):
             return None
         return _Match(position, max(distance for distance in distances if distance is not None), "near_picture")

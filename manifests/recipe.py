@@ -15,7 +15,13 @@ RECIPES: Final = Path(__file__).parent / "recipes"
 
 
 class _Written(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def _distinct(what: str, names: list[str]) -> None:
+    doubles = sorted({name for name in names if names.count(name) > 1})
+    if doubles:
+        raise ValueError(f"{what} `{doubles[0]}` stands twice; ids must differ")
 
 
 class Take(_Written):
@@ -86,6 +92,11 @@ class Rules(_Written):
     extends: tuple[str, ...] = ()
     list: tuple[Rule, ...] = ()
 
+    @model_validator(mode="after")
+    def _named_once(self) -> "Rules":
+        _distinct("rule", [rule.name for rule in self.list])
+        return self
+
 
 class Dedup(_Written):
     """Which kept rows of a stage count as duplicates of one another.
@@ -129,6 +140,8 @@ class Stage(_Written):
     def _one_mixture(self) -> "Stage":
         if bool(self.mixture) == bool(self.entries):
             raise ValueError(f"stage `{self.name}` needs either `entries` or `mixture`")
+        if self.mixture and (self.rules or self.dedup):
+            raise ValueError(f"stage `{self.name}` shares a mixture; its `rules` and `dedup` stand at `{self.mixture}`")
         return self
 
 
@@ -165,12 +178,6 @@ class Recipe(_Written):
         return self.stages or (Stage(name="sft", entries=self.entries),)
 
 
-def _distinct(what: str, names: list[str]) -> None:
-    doubles = sorted({name for name in names if names.count(name) > 1})
-    if doubles:
-        raise ValueError(f"{what} `{doubles[0]}` stands twice; ids must differ")
-
-
 def load_recipe(name: str) -> tuple[Recipe, Path]:
     """A recipe by built-in name or path, and the folder that its relative paths start from.
 
@@ -181,7 +188,11 @@ def load_recipe(name: str) -> tuple[Recipe, Path]:
     if not path.is_file():
         known = ", ".join(sorted(found.stem for found in RECIPES.glob("*.yaml")))
         raise RecipeError(f"no recipe `{name}`; built in: {known}; or give the path of a .yaml file")
-    return parse_recipe(path.read_text(), str(path)), path.resolve().parent
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"recipe `{path}` is not UTF-8: {error}") from error
+    return parse_recipe(text, str(path)), path.resolve().parent
 
 
 def parse_recipe(text: str, where: str) -> Recipe:
@@ -193,18 +204,37 @@ def parse_recipe(text: str, where: str) -> Recipe:
     try:
         return Recipe.model_validate(yaml.safe_load(text))
     except yaml.YAMLError as error:
-        raise RecipeError(f"recipe `{where}` is not YAML: {error}") from error
+        raise RecipeError(f"recipe `{where}` is not YAML: {_yaml_problem(error)}") from error
     except ValidationError as error:
         raise RecipeError(f"recipe `{where}`: {explain(error)}") from error
+
+
+def _yaml_problem(error: yaml.YAMLError) -> str:
+    """The complaint in one line; that of the parser has five, with a drawing."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}: {error.problem}"
+    return " ".join(str(error).split())
 
 
 def explain(error: ValidationError) -> str:
     """The first complaint of a validation in one line: where, what is expected, what was found."""
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
-    found = first["input"] if isinstance(first["input"], str | int | float | bool) else ""
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         message = "unknown key; see docs/recipes.md"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{f'`{place}`: ' if place else ''}{message}{f', found `{found}`' if found != '' else ''}{more}"
+    found = _found(first["input"]) if first["type"] not in {"missing", "value_error", "extra_forbidden"} else ""
+    return f"{f'`{place}`: ' if place else ''}{message}{f', found {found}' if found else ''}{more}"
+
+
+def _found(value: object) -> str:
+    match value:
+        case None:
+            return "nothing"
+        case list() | tuple():
+            return "a list"
+        case dict():
+            return "a mapping"
+        case _:
+            return f"`{' '.join(str(value).split())}`"

@@ -62,7 +62,7 @@ class Predicate:
 
 
 def compose(rules: Rules) -> tuple[Rule, ...]:
-    """Rules in order of evaluation: extended sets, then local ones; rules on `human` first.
+    """Rules as written: extended sets, then local ones. `parse` puts those on `human` first.
 
     Raises:
         RecipeError: unknown rule set, or `off` for a rule that does not exist.
@@ -109,7 +109,7 @@ def _predicate(rule: Rule, scores: Scores) -> Predicate:
     try:
         expression = pl.sql_expr(rule.when)
     except pl.exceptions.PolarsError as error:
-        raise RecipeError(f"rule `{rule.name}`: `{rule.when}` is not a SQL predicate: {error}") from error
+        raise RecipeError(f"rule `{rule.name}`: `{rule.when}` is not a SQL predicate: {_first_line(error)}") from error
     names = tuple(sorted(set(expression.meta.root_names())))
     if not names:
         raise RecipeError(f"rule `{rule.name}`: `{rule.when}` reads no score")
@@ -132,16 +132,36 @@ def _probe(rule: Rule, expression: pl.Expr, names: Sequence[str], scores: Scores
     frame = _probe_frame(names, scores)
     try:
         whole = frame.select(expression.alias("result"))["result"]
-        single = [frame[row : row + 1].select(expression.alias("result"))["result"] for row in range(frame.height)]
+        separate = _separate(expression, frame)
     except pl.exceptions.PolarsError as error:
-        raise RecipeError(f"rule `{rule.name}`: `{rule.when}` cannot be evaluated: {error}") from error
+        raise RecipeError(f"rule `{rule.name}`: `{rule.when}` cannot be evaluated: {_first_line(error)}") from error
     if whole.dtype != pl.Boolean or whole.len() != frame.height:
         raise RecipeError(
             f"rule `{rule.name}`: `{rule.when}` must give one true or false a row, gives {whole.dtype} "
             f"of {whole.len()} rows for {frame.height}"
         )
-    if [part.to_list()[0] for part in single] != whole.to_list():
+    if not separate:
         raise RecipeError(f"rule `{rule.name}`: `{rule.when}` looks at other rows (an aggregate); rules see one row")
+
+
+def _separate(expression: pl.Expr, frame: pl.DataFrame) -> bool:
+    """Whether each row's value depends on that row alone.
+
+    Every part of the expression is looked at: `refusal AND max(quality) > 9` has the right height, and its Boolean may
+    be right by chance.
+    """
+    if expression.meta.is_literal():
+        return True
+    parts = expression.meta.pop()
+    if not expression.meta.root_names():
+        return bool(parts) and all(_separate(part, frame) for part in parts)
+    whole = frame.select(expression.alias("part"))["part"]
+    single = [frame[row : row + 1].select(expression.alias("part"))["part"] for row in range(frame.height)]
+    return whole.equals(pl.concat(single), null_equal=True) and all(_separate(part, frame) for part in parts)
+
+
+def _first_line(error: pl.exceptions.PolarsError) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _probe_frame(names: Sequence[str], scores: Scores) -> pl.DataFrame:
@@ -181,7 +201,10 @@ def decide(scores: pl.DataFrame, predicates: Sequence[Predicate], entry: Entry) 
         pl.lit([], pl.List(pl.String)),
         *[pl.when(item.unknown()).then(pl.lit(item.rule.name)).otherwise(None) for item in active],
     )
-    frame = scores.select(reasons.list.drop_nulls().alias("reasons"), unknown.list.drop_nulls().alias("unknown"))
+    # `with_columns` keeps the height even where no rule applies and both columns are constants
+    frame = scores.with_columns(
+        reasons.list.drop_nulls().alias("reasons"), unknown.list.drop_nulls().alias("unknown")
+    ).select("reasons", "unknown")
     then = {predicate.rule.name: str(predicate.rule.then) for predicate in active}
     frame = frame.with_columns(pl.col("reasons").list.first().alias("rule"))
     verdict = (

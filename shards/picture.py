@@ -1,8 +1,12 @@
 """Decoding of pictures that nobody vouches for: bounded, with a named reason for each refusal."""
 
 import io
+import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -18,6 +22,7 @@ FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "AVIF
 
 _MODES: Final = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "HSV", "I", "F"})
 _EXIF_ORIENTATION: Final = 0x0112
+_STDERR: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ def decode(data: bytes) -> Picture:
     """
     if not data:
         raise PictureError("picture_empty", "picture file has no bytes")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _quiet(data):
         # Pillow warns about odd EXIF and large pictures; size is bounded here and the rest is not ours to mend.
         warnings.simplefilter("ignore")
         image = _open(data)
@@ -79,6 +84,22 @@ def decode(data: bytes) -> Picture:
             # LAB and friends: trainers call `convert("RGB")`, which Pillow refuses for these
             raise PictureError("picture_undecodable", f"{image.format}: colour mode {image.mode} has no RGB form")
         return Picture(image, str(image.format), len(data), frames, _orientation(image))
+
+
+@contextmanager
+def _quiet(data: bytes) -> Iterator[None]:
+    """Silence libtiff, which writes to standard error past Python; what it says is in the exception too."""
+    if data[:2] not in {b"II", b"MM"}:
+        yield
+        return
+    saved = os.dup(_STDERR)
+    try:
+        with Path(os.devnull).open("wb") as sink:
+            os.dup2(sink.fileno(), _STDERR)
+        yield
+    finally:
+        os.dup2(saved, _STDERR)
+        os.close(saved)
 
 
 def _open(data: bytes) -> Image.Image:

@@ -24,13 +24,21 @@ def load_catalogue(*folders: Path) -> dict[str, Source]:
     """
     found: dict[str, Source] = {}
     for file in (file for folder in folders for file in sorted(folder.glob("*.yaml"))):
-        loaded = yaml.safe_load(file.read_text())
+        loaded = _loaded(file)
         for declaration in loaded if isinstance(loaded, list) else [loaded]:
             source = _source(declaration, file.name)
             if source.name in found:
                 raise CatalogError(f"source `{source.name}` stands twice, again in `{file}`")
             found[source.name] = source
     return found
+
+
+def _loaded(file: Path) -> JsonValue:
+    try:
+        loaded: JsonValue = yaml.safe_load(file.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CatalogError(f"catalogue `{file.name}`: expected YAML: {error}") from error
+    return loaded
 
 
 def _source(declaration: JsonValue, where: str) -> Source:

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import ChainMap, Counter
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -20,7 +20,7 @@ from shards.sample import SampleRow, ShardCounts, ShardsIndex, read_all, read_sa
 from shards.schema import IMAGE_MARKER, QUARANTINE, VIDEO_MARKER
 from shards.store import Box, Store
 from sources.gather import MAX_PICTURE_BYTES, Gathered, refer
-from sources.raw import RawFile
+from sources.raw import RawFile, picture_file
 from sources.record import Defect, Embedded, Member, PictureRef, Record
 from sources.scan import ScanIndex, read_items, reading_fingerprint
 from sources.spec import Source
@@ -29,6 +29,8 @@ SHARD_ITEMS: Final = 2048
 """Samples and quarantined rows per shard: small enough that a killed run repeats seconds, large enough to compress."""
 
 _VERSION: Final = 1
+_OURS: Final = frozenset({"locator", "native", "repairs"})
+"""What we write into `meta`; an upstream column of that name gets a `_` behind it."""
 
 
 @dataclass(slots=True)
@@ -55,7 +57,7 @@ class Pictures:
     root: Path
     gathered: Mapping[str, Gathered]
     packs: PackWriter
-    stored: dict[str, Image]
+    stored: MutableMapping[str, Image]
     members: dict[str, Gathered] = field(default_factory=dict)
 
     def __call__(self, ref: PictureRef) -> Image:
@@ -81,17 +83,15 @@ class Pictures:
         return self.members[path]
 
     def _read(self, path: str) -> Gathered:
-        pure = PurePosixPath(path)
-        file = self.root / pure
-        if pure.is_absolute() or ".." in pure.parts or not file.resolve().is_relative_to(self.root.resolve()):
-            raise _Unrepresentable("unsafe_path", f"`{path}` leaves the picture folder")
-        if not file.is_file():
-            raise _Unrepresentable("picture_missing", f"no file `{path}` below `{self.source.root}`")
+        try:
+            file = picture_file(self.root, path)
+        except PictureError as error:
+            raise _Unrepresentable(error.reason, str(error)) from error
         if file.stat().st_size > MAX_PICTURE_BYTES:
             raise _Unrepresentable("picture_too_large", f"{file.stat().st_size} bytes, limit {MAX_PICTURE_BYTES}")
         data = file.read_bytes()
         if self.source.pictures == "reference":
-            return refer(self.source, path, data, path, 0)
+            return refer(self.source, path, data, (PurePosixPath(self.source.root) / path).as_posix(), 0)
         return Gathered(path, self._store(data))
 
     def _store(self, data: bytes) -> Image:
@@ -112,7 +112,9 @@ def _image(gathered: Gathered) -> Image:
 
 def shards_box(store: Store, source: Source, scan_fingerprint: str, pictures_fingerprint: str) -> Box:
     """Where the samples of a source lie; the fingerprint covers every byte that they were made from."""
-    identity = [source.name, source.split, source.pictures, reading_fingerprint(source)]
+    # samples of a mirror name its files, so where they lie in it is part of them
+    place = source.root if source.pictures == "reference" else None
+    identity = [source.name, source.split, source.pictures, place, reading_fingerprint(source)]
     whole = fingerprint("shards", _VERSION, SHARD_ITEMS, identity, scan_fingerprint, pictures_fingerprint)
     return store.box("shards", source.name, whole)
 
@@ -131,11 +133,13 @@ def convert(
     while True:
         number = len(done)
         with PackWriter(box.store, box.name, f"pictures-{number:05d}") as packs:
-            pictures = Pictures(source, base / source.root, gathered, packs, stored)
+            # the next shards know of the pictures that samples refer to, which is what a restarted run can find out
+            pictures = Pictures(source, base / source.root, gathered, packs, ChainMap({}, stored))
             first = sum(shard.items for shard in done)
             shard = _fill(source, enumerate(islice(items, SHARD_ITEMS), first), pictures, scan.named)
         if not shard.items and done:
             break
+        stored |= _own(box, (image for sample in shard.samples for image in sample.images))
         done.append(_write(box, number, shard))
         if shard.items < SHARD_ITEMS:
             break
@@ -179,7 +183,8 @@ def _sample(key: str, position: int, locator: str, record: Record, pictures: Pic
         raise _Unrepresentable("broken_record", "text holds half a surrogate pair, which is not UTF-8") from error
     if record.pictures and record.videos:
         raise _Unrepresentable("mixed_media", "pictures and videos in one row")
-    meta = dict(record.meta) | {"locator": locator}
+    meta = {f"{name}_" if name in _OURS else name: value for name, value in record.meta.items()}
+    meta["locator"] = locator
     if record.native:
         meta["native"] = dict(record.native)
     if record.repairs:
@@ -218,21 +223,19 @@ def finished_shards(box: Box) -> int:
 
 def _stored(box: Box, shards: int) -> dict[str, Image]:
     """Pictures in the packs of finished shards, by SHA-256."""
-    stored: dict[str, Image] = {}
-    own = f"{box.name}/"
-    for number in range(shards):
-        for group in read_samples(sample_path(box.path, number), ["images"])["images"]:
-            for image in group:
-                if image["pack"].startswith(own):
-                    stored.setdefault(image["sha256"], Image(**image))
-    return stored
+    groups = (read_samples(sample_path(box.path, number), ["images"])["images"] for number in range(shards))
+    return _own(box, (Image(**image) for shard in groups for group in shard for image in group))
+
+
+def _own(box: Box, images: Iterable[Image]) -> dict[str, Image]:
+    return {image.sha256: image for image in images if image.pack.startswith(f"{box.name}/")}
 
 
 def _summary(box: Box, source: Source, done: list[ShardCounts]) -> ShardsIndex:
     repairs: Counter[str] = Counter()
     for frame in read_all(box.path, ["meta"]):
         for meta in frame.filter(pl.col("meta").str.contains('"repairs":', literal=True))["meta"]:
-            repairs.update(json.loads(meta)["repairs"])
+            repairs.update(json.loads(meta).get("repairs", ()))
     quarantine = read_quarantine(box, len(done))
     write_table(box.path / "quarantine.parquet", quarantine)
     pictures = _distinct_pictures(box)

@@ -22,6 +22,9 @@ CHUNK_URLS: Final = 512
 
 _TRANSIENT_STATUS: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECT_STATUS: Final = frozenset({301, 302, 303, 307, 308})
+_BAD_URL: Final = (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError)
+"""What httpx and the look-up of a host raise on a URL that can never work (IDNA problems are a `ValueError`)."""
+_MAX_PORT: Final = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class FetchPolicy:
     """Bounds of a download.
 
     `resolve` maps a host name to `address:port`, as curl's --resolve does; it is the one way to reach a loopback or
-    private address. Times are in seconds.
+    private address. Times are in seconds, `max_bytes` bounds one picture.
     """
 
     concurrency: int = 64
@@ -38,6 +41,7 @@ class FetchPolicy:
     retries: int = 3
     backoff: float = 0.5
     max_redirects: int = 5
+    max_bytes: int = MAX_PICTURE_BYTES
     resolve: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -57,25 +61,22 @@ class _Refused(Exception):  # noqa: N818 -- control flow inside this module
 def download(box: Box, source: Source, refs: Sequence[tuple[str, str | None]], policy: FetchPolicy) -> None:
     """Download (url, sha256 or None) pairs into the packs of a gathering box, chunk by chunk.
 
-    A chunk is written when each of its URLs has a lasting outcome; finished chunks are not asked for again.
+    A chunk is written when each of its URLs has a lasting outcome; finished chunks are not asked for again. Equal bytes
+    are stored once per chunk: what lies in a pack must not depend on which chunks were finished first.
 
     Raises:
         SourceError: some URLs had passing failures only; nothing of their chunk is kept, run again to go on.
     """
     failed: list[tuple[str, Reply]] = []
-    seen: dict[str, Image] = {}
     for number, start in enumerate(range(0, len(refs), CHUNK_URLS)):
-        log = _log(box, number)
-        if not log.is_file():
-            chunk = refs[start : start + CHUNK_URLS]
-            replies = asyncio.run(fetch([url for url, _ in chunk], policy))
-            passing = [(url, reply) for (url, _), reply in zip(chunk, replies, strict=True) if reply.transient]
-            failed += passing
-            if passing:
-                continue
-            _write_chunk(box, number, chunk, replies, seen)
-        else:
-            seen.update({row.image.sha256: row.image for row in read_rows(log) if row.image})
+        if _log(box, number).is_file():
+            continue
+        chunk = refs[start : start + CHUNK_URLS]
+        replies = asyncio.run(fetch([url for url, _ in chunk], policy))
+        passing = [(url, reply) for (url, _), reply in zip(chunk, replies, strict=True) if reply.transient]
+        failed += passing
+        if not passing:
+            _write_chunk(box, number, chunk, replies)
     if failed:
         url, reply = failed[0]
         remedy = "run again: finished downloads are kept"
@@ -86,9 +87,8 @@ def download(box: Box, source: Source, refs: Sequence[tuple[str, str | None]], p
     finish(box, [row for number in range(-(-len(refs) // CHUNK_URLS)) for row in read_rows(_log(box, number))])
 
 
-def _write_chunk(
-    box: Box, number: int, chunk: Sequence[tuple[str, str | None]], replies: list[Reply], seen: dict[str, Image]
-) -> None:
+def _write_chunk(box: Box, number: int, chunk: Sequence[tuple[str, str | None]], replies: list[Reply]) -> None:
+    seen: dict[str, Image] = {}
     with PackWriter(box.store, box.name, f"pictures-{number:05d}") as packs:
         rows = [_store(packs, url, sha, reply, seen) for (url, sha), reply in zip(chunk, replies, strict=True)]
     write_rows(_log(box, number), rows)
@@ -125,7 +125,7 @@ async def fetch(urls: Sequence[str], policy: FetchPolicy) -> list[Reply]:
 def _host(url: str) -> str:
     try:
         return httpx.URL(url).host
-    except httpx.InvalidURL:
+    except _BAD_URL:
         return ""
 
 
@@ -146,8 +146,10 @@ async def _attempt(client: httpx.AsyncClient, url: str, policy: FetchPolicy) -> 
             return await _follow(client, url, policy)
     except _Refused as error:
         return Reply(None, "download_refused", str(error))
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+    except _BAD_URL as error:
         return Reply(None, "download_bad_url", str(error))
+    except httpx.DecodingError as error:
+        return Reply(None, "download_undecodable", str(error))
     except (httpx.TransportError, TimeoutError, OSError) as error:
         return Reply(None, "download_failed", f"{type(error).__name__}: {error}", transient=True)
 
@@ -160,7 +162,7 @@ async def _follow(client: httpx.AsyncClient, url: str, policy: FetchPolicy) -> R
                 # each hop is resolved and checked anew
                 url = str(httpx.URL(url).join(response.headers["location"]))
                 continue
-            return await _body(response)
+            return await _body(response, policy.max_bytes)
     return Reply(None, "download_redirects", f"more than {policy.max_redirects} redirects")
 
 
@@ -168,6 +170,8 @@ async def _target(url: httpx.URL, policy: FetchPolicy) -> tuple[httpx.URL, dict[
     """The URL with its host replaced by the address that was checked, so that a second look-up cannot differ."""
     if url.scheme not in {"http", "https"}:
         raise _Refused(f"scheme `{url.scheme}` is not http or https")
+    if not url.host or not 0 <= (url.port or 0) <= _MAX_PORT:
+        raise httpx.InvalidURL(f"`{url}` has no host, or a port above {_MAX_PORT}")
     headers, extensions = {"Host": url.netloc.decode()}, {"sni_hostname": url.host}
     if url.host in policy.resolve:
         address, _, port = policy.resolve[url.host].partition(":")
@@ -180,7 +184,7 @@ async def _target(url: httpx.URL, policy: FetchPolicy) -> tuple[httpx.URL, dict[
     return url.copy_with(host=address), headers, extensions
 
 
-async def _body(response: httpx.Response) -> Reply:
+async def _body(response: httpx.Response, max_bytes: int) -> Reply:
     status = response.status_code
     if status in _TRANSIENT_STATUS:
         return Reply(None, f"download_{status}", f"HTTP {status}", transient=True)
@@ -190,7 +194,7 @@ async def _body(response: httpx.Response) -> Reply:
     total = 0
     async for chunk in response.aiter_bytes():
         total += len(chunk)
-        if total > MAX_PICTURE_BYTES:
-            return Reply(None, "download_too_large", f"more than {MAX_PICTURE_BYTES} bytes")
+        if total > max_bytes:
+            return Reply(None, "download_too_large", f"more than {max_bytes} bytes")
         chunks.append(chunk)
     return Reply(b"".join(chunks))

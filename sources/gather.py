@@ -4,9 +4,10 @@ import gzip
 import hashlib
 import io
 import tarfile
+import zlib
 from collections.abc import Iterator
-from pathlib import Path
-from typing import IO, NamedTuple
+from pathlib import Path, PurePosixPath
+from typing import IO, NamedTuple, Self
 
 import polars as pl
 from pydantic import BaseModel
@@ -113,7 +114,7 @@ def unpack(box: Box, source: Source, files: tuple[RawFile, ...], wanted: set[str
     found: dict[str, Gathered] = {}
     unused = 0
     with PackWriter(box.store, box.name, "pictures") as packs:
-        for group in _groups(source, files):
+        for group in _groups(files):
             reference = source.pictures == "reference" and len(group) == 1 and not _is_gzip(group[0].path)
             for name, data, offset in _members(source, group):
                 if name not in wanted:
@@ -122,7 +123,8 @@ def unpack(box: Box, source: Source, files: tuple[RawFile, ...], wanted: set[str
                     found[name] = refer(source, name, data, group[0].name, offset)
                 elif name not in found:
                     found[name] = store_picture(packs, name, data, seen)
-    missing = [Gathered(ref, None, "picture_missing", "not in the archive") for ref in sorted(wanted - found.keys())]
+    why = f"not among the archive's regular files of at most {MAX_PICTURE_BYTES} bytes"
+    missing = [Gathered(ref, None, "picture_missing", why) for ref in sorted(wanted - found.keys())]
     finish(box, [found[name] for name in sorted(found)] + missing, unused)
 
 
@@ -137,11 +139,14 @@ def refer(source: Source, ref: str, data: bytes, file: str, offset: int) -> Gath
     return Gathered(ref, Image(sha256, pack, None, offset, len(data), picture.width, picture.height, picture.format))
 
 
-def _groups(source: Source, files: tuple[RawFile, ...]) -> list[list[RawFile]]:
-    """Files that each are a tar stand alone; raw pieces (`.00`, `.01`, ...) are one stream."""
-    if all(file.path.suffix.lstrip(".").isdigit() for file in files):
-        return [list(files)]
-    return [[file] for file in files]
+def _groups(files: tuple[RawFile, ...]) -> list[list[RawFile]]:
+    """Files that each are a tar stand alone; raw pieces (`a.tar.00`, `a.tar.01`, ...) are one stream per stem."""
+    groups: dict[str, list[RawFile]] = {}
+    for file in files:
+        suffix = PurePosixPath(file.name).suffix
+        stem = file.name.removesuffix(suffix) if suffix[1:].isdecimal() else file.name
+        groups.setdefault(stem, []).append(file)
+    return list(groups.values())
 
 
 def _is_gzip(path: Path) -> bool:
@@ -155,15 +160,27 @@ def _members(source: Source, group: list[RawFile]) -> Iterator[tuple[str, bytes,
     try:
         with _Joined([file.path for file in group]) as joined:
             stream = gzip.GzipFile(fileobj=joined) if _is_gzip(group[0].path) else joined
-            with tarfile.open(fileobj=stream, mode="r|") as archive:
+            with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Strict) as archive:
                 for member in archive:
-                    if member.isreg() and member.size <= MAX_PICTURE_BYTES:
+                    if member.isreg() and not member.issparse() and member.size <= MAX_PICTURE_BYTES:
                         handle = archive.extractfile(member)
                         assert handle is not None
                         yield member.name.removeprefix("./"), handle.read(), member.offset_data
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile) as error:
+    except (tarfile.TarError, EOFError, OSError, zlib.error, ValueError, RecursionError) as error:
+        # headers are parsed as they come: broken numbers and names are a ValueError, endless chains a RecursionError
         remedy = "fetch the archive again; is a piece missing?"
         raise SourceError(f"source `{source.name}`: archive `{names}`: {error}; {remedy}") from error
+
+
+class _Strict(tarfile.TarInfo):
+    """Stops at a damaged header, which `tarfile` takes for the end of the archive unless it is the first one."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except (tarfile.TruncatedHeaderError, tarfile.InvalidHeaderError) as error:
+            raise tarfile.ReadError(f"damaged header: {error}") from error
 
 
 class _Joined(io.RawIOBase):

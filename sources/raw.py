@@ -4,15 +4,17 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ConfigDict
 
-from shards.errors import CatalogError, SourceError
+from shards.errors import CatalogError, PictureError, SourceError
 from shards.files import file_sha256, write_text
 from sources.spec import Source
 
 PICTURE_FOLDER = "picture_folder"
+_WILDCARDS = frozenset("*?[")
 _NUMBERS = re.compile(r"(\d+)")
 
 
@@ -47,10 +49,11 @@ class Digests:
     def __call__(self, file: RawFile) -> RawDigest:
         """Digest of the file's bytes as they are."""
         stat = file.path.stat()
-        size, time, sha = self._known.get(str(file.path), (-1, -1, ""))
+        path = str(file.path.absolute())
+        size, time, sha = self._known.get(path, (-1, -1, ""))
         if (size, time) != (stat.st_size, stat.st_mtime_ns):
             sha = file_sha256(file.path)
-            self._known[str(file.path)] = (stat.st_size, stat.st_mtime_ns, sha)
+            self._known[path] = (stat.st_size, stat.st_mtime_ns, sha)
             self._changed = True
         return RawDigest(name=file.name, sha256=sha, size=stat.st_size)
 
@@ -65,7 +68,7 @@ def raw_files(source: Source, base: Path) -> tuple[RawFile, ...]:
     """Files that hold the rows of a source, in natural order of their names (`part-2` before `part-10`).
 
     Raises:
-        CatalogError: no `files` where the layout needs them.
+        CatalogError: no `files` where the layout needs them, or two files of one name.
         SourceError: a glob matches nothing.
     """
     if source.layout == PICTURE_FOLDER:
@@ -81,29 +84,62 @@ def archive_files(source: Source, base: Path) -> tuple[RawFile, ...]:
     return _matches(source, base, (source.archive,)) if source.archive else ()
 
 
+def picture_file(root: Path, name: str) -> Path:
+    """The file in a picture folder that a record calls `name`.
+
+    Raises:
+        PictureError: `unsafe_path` where the name or a link leads out of the folder, else `picture_missing`.
+    """
+    path = root / name
+    try:
+        leaves = name.startswith("/") or ".." in PurePosixPath(name).parts or not path.resolve().is_relative_to(root.resolve())
+        missing = not leaves and not path.is_file()
+    except (OSError, ValueError, RuntimeError) as error:  # a NUL in the name, 5,000 characters, a circle of links
+        raise PictureError("picture_missing", f"`{name}` cannot be the name of a file") from error
+    if leaves:
+        raise PictureError("unsafe_path", f"`{name}` leaves the picture folder")
+    if missing:
+        raise PictureError("picture_missing", f"no file `{name}` in the picture folder; check `root`")
+    return path
+
+
 def _matches(source: Source, base: Path, globs: tuple[str, ...]) -> tuple[RawFile, ...]:
-    names: set[str] = set()
+    found: dict[str, Path] = {}
     for glob in globs:
-        if PurePosixPath(glob).is_absolute() or ".." in PurePosixPath(glob).parts:
-            raise CatalogError(f"source `{source.name}`: `{glob}` leaves the base folder; give a relative glob")
-        found = {_relative(path, base) for path in _expand(base, glob) if path.is_file()}
-        found = {name for name in found if not any(part.startswith(".") for part in name.split("/"))}
-        if not found:
+        anchor, pattern = _anchor(base, glob)
+        names = {path.relative_to(anchor).as_posix() for path in _expand(anchor, pattern) if path.is_file()}
+        names = {name for name in names if not any(part.startswith(".") for part in name.split("/"))}
+        if not names:
             raise SourceError(f"source `{source.name}`: no file matches `{glob}` in `{base}`; check `files` and `root`")
-        names |= found
-    return tuple(RawFile(name, base / name) for name in sorted(names, key=natural))
+        for name in names:
+            if found.setdefault(name, anchor / name) != anchor / name:
+                raise CatalogError(
+                    f"source `{source.name}`: two files are called `{name}`; move one `files` glob up a folder"
+                )
+    return tuple(RawFile(name, found[name]) for name in sorted(found, key=natural))
 
 
-def _expand(base: Path, glob: str) -> Iterator[Path]:
+def _anchor(base: Path, glob: str) -> tuple[Path, str]:
+    """Folder that names are relative to, and the glob below it.
+
+    That is the base folder; of a glob that leaves it, the last folder before the first wildcard, so that no name and
+    with it no fingerprint holds an absolute path.
+    """
+    parts = PurePosixPath(glob).parts
+    if not PurePosixPath(glob).is_absolute() and ".." not in parts:
+        return base, glob
+    fixed = list(takewhile(lambda part: not set(part) & _WILDCARDS, parts[:-1]))
+    return (base / PurePosixPath(*fixed)).resolve(), str(PurePosixPath(*parts[len(fixed) :]))
+
+
+def _expand(anchor: Path, pattern: str) -> Iterator[Path]:
     # upstream names hold brackets (`chart_qa(cauldron)[v2]`), which a glob would read as a set of characters
-    literal = base / glob
-    return iter([literal]) if literal.is_file() else base.glob(glob)
+    literal = anchor / pattern
+    return iter([literal]) if literal.is_file() else anchor.glob(pattern)
 
 
-def _relative(path: Path, base: Path) -> str:
-    return path.relative_to(base).as_posix()
-
-
-def natural(name: str) -> tuple[tuple[int, str], ...]:
-    """Sort key that orders numbers in names by value."""
-    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in _NUMBERS.split(name))
+def natural(name: str) -> tuple[tuple[tuple[int, str], ...], str]:
+    """Sort key that orders numbers in names by value; the name itself is in it, so that `1` and `01` have an order."""
+    # numbers are compared as (number of digits, digits): Python refuses to read one of 5,000 digits
+    parts = ((part, part.lstrip("0")) for part in _NUMBERS.split(name))
+    return tuple((len(digits), digits) if part.isdecimal() else (-1, part) for part, digits in parts), name

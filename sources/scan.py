@@ -57,8 +57,8 @@ def _argument(source: Source, file: RawFile) -> Path:
 
 
 def reading_fingerprint(source: Source) -> str:
-    """Everything of a declaration that decides what a layout yields; counts, licence and limits do not."""
-    body = source.model_dump(mode="json", include={"layout", "columns", "prompt", "native", "root"})
+    """Everything of a declaration that decides what a layout yields; counts, licence, limits and places do not."""
+    body = source.model_dump(mode="json", include={"layout", "columns", "prompt", "native"})
     return fingerprint("layout", type(layout_of(source)).__name__, layout_of(source).version, body)
 
 
@@ -76,8 +76,9 @@ def scan(box: Box, source: Source, files: tuple[RawFile, ...], raw: list[RawDige
     for _, row, item in read_items(source, files):
         items, rows = items + 1, row
         if isinstance(item, Record):
-            named = named and bool(item.name) and (bool(item.part) or item.name not in names)
-            names.add(item.name)
+            name = f"{item.name}/{item.part}" if item.part else item.name
+            named = named and bool(item.name) and name not in names
+            names.add(name)
             refs.update(_refs(item.pictures))
     ordered = sorted(refs, key=lambda ref: (ref[0], natural(ref[1])))
     table = [(kind, ref, refs[kind, ref] or None) for kind, ref in ordered]

@@ -29,9 +29,9 @@ class Columns(BaseModel):
 class SourceBody(BaseModel):
     """How the raw files of a source are read; the same in the catalogue and inline.
 
-    `files` are globs relative to the source's base folder (the recipe's folder for an inline source). `root` is the
-    folder, relative to the same base, that picture paths in records are joined to. `archive` is a glob of tar files,
-    or of raw pieces of one tar, that hold the pictures instead.
+    `files` are globs relative to the source's base folder (the recipe's folder for an inline source), or absolute.
+    `root` is the folder, relative to the same base or absolute, that picture paths in records are joined to. `archive`
+    is a glob of tar files, or of raw pieces of one tar, that hold the pictures instead.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

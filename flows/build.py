@@ -1,0 +1,192 @@
+"""A whole build: recipe to run manifest. Knows nothing of Prefect; usable from a notebook."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel
+
+from flows.demo.publish import publish
+from flows.demo.server import serve
+from flows.executor import Runner, Steps
+from flows.judging import check_judge
+from flows.mixing import Mixed, make_mixture
+from flows.resolve import DEMO_HOST, Located, Place, demo_root, facts, locate
+from flows.scoring import FilterSet, filter_set, score_sources
+from flows.sourcing import SourceJob, make_shards
+from manifests.manifest import RunManifest, StageReport
+from manifests.plan import Plan, plan
+from manifests.recipe import Recipe
+from shards.errors import GateError, RecipeError
+from shards.files import fingerprint, write_text
+from shards.store import Box, Store
+from sources.fetch import FetchPolicy
+from sources.spec import Source
+
+WARN_PASSES = 4.0
+REFUSE_PASSES = 16.0
+"""Passes over a source above which a run warns, and is refused. Source: arXiv 2305.16264, sections 4 and 5."""
+
+Tell = Callable[[str, Steps], None]
+"""Called after each step with its name and what it did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A recipe with its plan, sources and filters: checked, nothing downloaded yet."""
+
+    recipe: Recipe
+    plan: Plan
+    located: Mapping[Place, Located]
+    filters: FilterSet
+
+
+class RunIndex(BaseModel):
+    """What a run box says about itself."""
+
+    digest: str
+
+
+class Built(NamedTuple):
+    """A finished run; `steps` names every step with what it did."""
+
+    box: Box
+    manifest: RunManifest
+    mixtures: Mapping[str, Mixed]
+    sourced: Mapping[str, tuple[Source, Box]]
+    steps: Mapping[str, Steps]
+
+
+def prepare(recipe: Recipe, folder: Path, store: Store) -> Prepared:
+    """Resolve and check a recipe.
+
+    Raises:
+        UsageError: anything in the recipe that cannot work, before any work.
+    """
+    located = locate(recipe, folder, store)
+    published = {name for place in located.values() for name in place.source.native}
+    filters = filter_set(recipe.filters, sorted(published))
+    planned = plan(recipe, facts(located), filters.scores())
+    check_judge(recipe, planned.stages)
+    return Prepared(recipe, planned, located, filters)
+
+
+def build(prepared: Prepared, store: Store, runner: Runner, tell: Tell, only: str | None = None) -> Built:
+    """Run every step that is not done, and write the run manifest.
+
+    Args:
+        prepared: see `prepare`.
+        store: locked for the time of the run.
+        runner: maps steps over jobs.
+        tell: hears of every step.
+        only: name of the one stage to mix; None for all.
+
+    Raises:
+        DataError: the data or a gate says no.
+        RecipeError: no such stage.
+    """
+    stages = [stage for stage in prepared.plan.stages if only in (None, stage.name)]
+    if not stages:
+        raise RecipeError(f"recipe `{prepared.recipe.name}` has no stage `{only}`")
+    steps: dict[str, Steps] = {}
+
+    def note(step: str, done: Steps) -> None:
+        steps[step] = steps.get(step, Steps()).plus(done)
+        tell(step, done)
+
+    with store.lock(), _demo(prepared, store) as policy:
+        sourced = _source(prepared, store, runner, policy, note)
+        note("score", score_sources(runner, store, prepared.filters, sourced))
+        mixtures: dict[str, Mixed] = {}
+        for stage in stages:
+            if stage.mixture not in mixtures:
+                source_of = {entry.id: prepared.plan.sources[stage.mixture, entry.id] for entry in stage.entries}
+                mixed = make_mixture(runner, store, prepared.recipe, stage, source_of, sourced, prepared.filters)
+                mixtures[stage.mixture] = mixed
+                note("judge", mixed.judged)
+                note("mix", mixed.mixed)
+        reports = [_stage_report(stage.name, stage.epochs, mixtures[stage.mixture]) for stage in stages]
+        passes = _passes(reports, mixtures, {stage.name: stage.mixture for stage in stages})
+        manifest = RunManifest(
+            recipe=prepared.recipe.name, stages=reports, passes=passes, warnings=_warnings(prepared.recipe, passes)
+        )
+        box = store.box("runs", prepared.recipe.name, fingerprint("run", 1, manifest.model_dump(mode="json")))
+        return Built(box, manifest, mixtures, sourced, steps)
+
+
+def finish(built: Built, report: str) -> None:
+    """Write the run manifest and the report beside it, and complete the run."""
+    write_text(built.box.path / "run.json", built.manifest.model_dump_json(indent=1) + "\n")
+    write_text(built.box.path / "report.html", report)
+    built.box.finish(RunIndex(digest=built.manifest.digest()))
+
+
+@contextmanager
+def _demo(prepared: Prepared, store: Store) -> Iterator[FetchPolicy]:
+    """Write the demo publishers' files and serve their pictures while a run that reads them lasts."""
+    if not any(located.demo for located in prepared.located.values()):
+        yield FetchPolicy()
+        return
+    root = demo_root(store)
+    publish(root)
+    with serve(root) as address:
+        yield FetchPolicy(resolve={DEMO_HOST: address.removeprefix("http://").rstrip("/")})
+
+
+def _source(
+    prepared: Prepared, store: Store, runner: Runner, policy: FetchPolicy, note: Tell
+) -> dict[str, tuple[Source, Box]]:
+    located = {place.source.name: place for place in prepared.located.values()}
+    names = sorted(located)
+    jobs = [SourceJob(store, located[name].source, located[name].base, policy) for name in names]
+    made = runner.map("sources", make_shards, jobs)
+    for step in ("scanned", "gathered", "converted"):
+        done = Steps()
+        for result in made:
+            done = done.plus(getattr(result, step))
+        note({"scanned": "scan", "gathered": "gather", "converted": "convert"}[step], done)
+    return {name: (located[name].source, result.shards) for name, result in zip(names, made, strict=True)}
+
+
+def _stage_report(name: str, epochs: float, mixed: Mixed) -> StageReport:
+    return StageReport(
+        stage=name,
+        epochs=epochs,
+        mix=mixed.box.name,
+        manifest=f"{mixed.box.name}/manifest.json",
+        digest=mixed.manifest.digest(),
+        totals=mixed.manifest.totals,
+        domains=mixed.manifest.domains,
+    )
+
+
+def _passes(
+    stages: list[StageReport], mixtures: Mapping[str, Mixed], mixture_of: Mapping[str, str]
+) -> dict[str, float]:
+    """Per source: sum over stages and entries of epochs x rows emitted / distinct rows written."""
+    passes: dict[str, float] = {}
+    for stage in stages:
+        for entry in mixtures[mixture_of[stage.stage]].manifest.entries:
+            if entry.counts.written:
+                once = stage.epochs * entry.counts.emitted / entry.counts.written
+                passes[entry.source] = passes.get(entry.source, 0.0) + once
+    return {name: round(passes[name], 6) for name in sorted(passes)}
+
+
+def _warnings(recipe: Recipe, passes: Mapping[str, float]) -> list[str]:
+    """Sources that are seen too often.
+
+    Raises:
+        GateError: above `REFUSE_PASSES` without `allow_passes`.
+    """
+    for name, value in passes.items():
+        if value > REFUSE_PASSES and not recipe.allow_passes:
+            remedy = "lower epochs or repeat, or set `allow_passes: true`"
+            raise GateError(f"source `{name}`: {value:g} passes, limit {REFUSE_PASSES:g}; {remedy}")
+    return [
+        f"source `{name}` is passed over {value:g} times; above {WARN_PASSES:g} repeats are worth little"
+        for name, value in passes.items()
+        if value > WARN_PASSES
+    ]

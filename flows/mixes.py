@@ -1,0 +1,156 @@
+"""Finished mixtures, looked up by folder or name, and the samples that they speak of."""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from pathlib import Path
+
+import polars as pl
+
+from manifests.manifest import EntryReport, Manifest, RunManifest
+from shards.errors import UsageError
+from shards.sample import ShardsIndex, read_samples, sample_path
+from shards.schema import SAMPLE
+from shards.store import Box, Store
+
+
+@dataclass(frozen=True)
+class Mix:
+    """A finished mixture with its tables, read when they are asked for."""
+
+    store: Store
+    box: Box
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """Counts and digests."""
+        return Manifest.model_validate_json((self.box.path / "manifest.json").read_bytes())
+
+    @cached_property
+    def decisions(self) -> pl.DataFrame:
+        """Frame of schema manifests.mixture.DECISIONS."""
+        return pl.read_parquet(self.box.path / "decisions.parquet")
+
+    @cached_property
+    def clusters(self) -> pl.DataFrame:
+        """Frame of schema manifests.clusters.CLUSTERS."""
+        return pl.read_parquet(self.box.path / "clusters.parquet")
+
+    @cached_property
+    def scores(self) -> pl.DataFrame:
+        """Every score as the rules saw it: source, key, position, scores and their `_state`."""
+        return pl.read_parquet(self.box.path / "scores.parquet")
+
+    @cached_property
+    def entries(self) -> dict[str, EntryReport]:
+        """Entries by id."""
+        return {entry.id: entry for entry in self.manifest.entries}
+
+    def shards(self, source: str) -> Box:
+        """The samples of a source as this mixture read them."""
+        fingerprint = next(entry.shards for entry in self.manifest.entries if entry.source == source)
+        return self.store.box("shards", source, fingerprint)
+
+    def quarantine(self) -> pl.DataFrame:
+        """Quarantined rows of every entry: entry, source, key, reason, locator, message."""
+        frames = [
+            pl.read_parquet(self.shards(entry.source).path / "quarantine.parquet").select(
+                pl.lit(entry.id).alias("entry"), pl.lit(entry.source).alias("source"), pl.all()
+            )
+            for entry in self.manifest.entries
+        ]
+        return pl.concat(frames)
+
+    def samples(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The samples of some decisions.
+
+        Args:
+            rows: (n, ...) frame with `entry`, `key` and `position`, as in `decisions`.
+
+        Returns:
+            (n, ...) frame: `rows` with the columns of SAMPLE but `position` joined; only shards that hold a wanted
+            row are read.
+        """
+        source_of = {entry.id: entry.source for entry in self.manifest.entries}
+        with_source = rows.with_columns(
+            pl.col("entry").replace_strict(source_of, return_dtype=pl.String).alias("source")
+        )
+        columns = [name for name in SAMPLE.names if name != "position"]
+        found = [
+            read_wanted(self.shards(str(source)), part, columns)
+            for (source,), part in with_source.unique("key").group_by("source", maintain_order=True)
+        ]
+        if not found:
+            return with_source
+        return with_source.join(pl.concat(found), on="key", how="left", maintain_order="left")
+
+
+def read_wanted(shards: Box, rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """Samples of one source with the keys of `rows`, found by their positions."""
+    ends = list(accumulate(shard.items for shard in shards.index(ShardsIndex).shards))
+    numbers = sorted({bisect_right(ends, position) for position in rows["position"]})
+    keys = rows["key"].implode()
+    return pl.concat(
+        [
+            read_samples(sample_path(shards.path, number), columns).filter(pl.col("key").is_in(keys))
+            for number in numbers
+        ]
+    )
+
+
+def latest_run(store: Store, recipe: str) -> tuple[Box, RunManifest] | None:
+    """The run of a recipe that was finished last in this store."""
+    indexes = (store.root / "runs" / recipe).glob("*/index.json")
+    latest = max(indexes, key=lambda path: (path.stat().st_mtime_ns, path.parent.name), default=None)
+    if latest is None:
+        return None
+    box = Box(store.root, f"runs/{recipe}/{latest.parent.name}")
+    return box, RunManifest.model_validate_json((box.path / "run.json").read_bytes())
+
+
+def recipes(store: Store) -> list[str]:
+    """Names of recipes with a finished run in this store."""
+    return sorted({path.parents[1].name for path in (store.root / "runs").glob("*/*/index.json")})
+
+
+def find(store: Store, name: str) -> dict[str, Mix]:
+    """Mixtures by stage name: of a folder, of `recipe` (all stages of its last run) or of `recipe.stage`.
+
+    Raises:
+        UsageError: nothing finished of that name.
+    """
+    folder = Path(name)
+    if (folder / "manifest.json").is_file() and (folder / "index.json").is_file():
+        path = folder.resolve()
+        mix = Mix(Store(path.parents[2]), Box(path.parents[2], "/".join(path.parts[-3:])))
+        return {mix.manifest.mixture: mix}
+    for recipe in recipes(store):
+        found = latest_run(store, recipe)
+        assert found is not None
+        mixes = _mixes(store, found[1])
+        if name == recipe:
+            return mixes
+        if name.startswith(f"{recipe}.") and name.removeprefix(f"{recipe}.") in mixes:
+            stage = name.removeprefix(f"{recipe}.")
+            return {stage: mixes[stage]}
+    known = ", ".join(recipes(store)) or "none yet; run `vlmix run build-sft-mix` first"
+    raise UsageError(
+        f"no mixture `{name}` in store `{store.root}`; expected a folder, a recipe or recipe.stage: {known}"
+    )
+
+
+def _mixes(store: Store, run: RunManifest) -> dict[str, Mix]:
+    return {stage.stage: Mix(store, Box(store.root, stage.mix)) for stage in run.stages}
+
+
+def score_columns(frame: pl.DataFrame) -> list[str]:
+    """Names of scores in a frame of scores, without keys and states."""
+    return [name for name in frame.columns if name not in {"source", "key", "position"} and not name.endswith("_state")]
+
+
+def by_key(frame: pl.DataFrame, key: str) -> Mapping[str, object] | None:
+    """The row of a frame with this key."""
+    rows = frame.filter(pl.col("key") == key)
+    return rows.row(0, named=True) if rows.height else None

@@ -1,0 +1,1 @@
+"""The report of a build: one HTML page that needs nothing else."""

@@ -1,0 +1,146 @@
+"""Which rows a report shows: few, spread over rules and sources, the same ones every time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from flows.report.view import StageView
+
+DROPPED: Final = 20
+REVIEWED: Final = 12
+UNSCORED: Final = 6
+KEPT: Final = 6
+CLUSTERS: Final = 12
+MEMBERS: Final = 4
+"""Members shown of one cluster, the kept one included."""
+MOST_SAMPLES: Final = DROPPED + REVIEWED + UNSCORED + KEPT + CLUSTERS * MEMBERS
+
+Place = tuple[str, str]
+"""Entry and key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One shown member of a cluster; `distance` in bits, null without pictures and for the kept one."""
+
+    place: Place
+    distance: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A shown cluster: the kept member, then those farthest from it; `size` counts the members not shown too."""
+
+    name: str
+    size: int
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Picks:
+    """The rows that a stage shows."""
+
+    dropped: tuple[Place, ...]
+    reviewed: tuple[Place, ...]
+    unscored: tuple[Place, ...]
+    kept: tuple[Place, ...]
+    clusters: tuple[Cluster, ...]
+
+    def places(self) -> list[Place]:
+        """Every place once, in order."""
+        members = [member.place for cluster in self.clusters for member in cluster.members]
+        return list(dict.fromkeys([*self.dropped, *self.reviewed, *self.unscored, *self.kept, *members]))
+
+
+def pick(stage: StageView) -> Picks:
+    """Choose the rows of a stage."""
+    rows = _with_strata(stage)
+    written = rows.filter(pl.col("outcome") == "written").with_columns(stratum="domain")
+    return Picks(
+        dropped=_spread(rows.filter(pl.col("verdict") == "drop"), DROPPED),
+        reviewed=_spread(rows.filter(pl.col("verdict") == "review"), REVIEWED),
+        unscored=_spread(rows.filter(pl.col("verdict") == "unscored"), UNSCORED),
+        kept=_spread(written, KEPT),
+        clusters=_clusters(stage.clusters, rows),
+    )
+
+
+def _with_strata(stage: StageView) -> pl.DataFrame:
+    """Decisions with `stratum` (place of the deciding rule in the rules), `source`, `domain` and `spread`."""
+    entries = stage.manifest.entries
+    rules: Mapping[str, int] = {str(rule["name"]): place for place, rule in enumerate(stage.manifest.rules)}
+    # the undecidable rule stands for an unscored row, which no rule decided
+    rule = pl.coalesce("rule", pl.col("unknown").list.first())
+    return stage.decisions.select(
+        "entry",
+        "key",
+        "verdict",
+        "outcome",
+        rule.replace_strict(rules, default=len(rules), return_dtype=pl.Int64).alias("stratum"),
+        _replaced("entry", {entry.id: entry.source for entry in entries}).alias("source"),
+        _replaced("entry", {entry.id: entry.domain for entry in entries}).alias("domain"),
+        _scattered().alias("spread"),
+    )
+
+
+def _replaced(column: str, values: Mapping[str, str]) -> pl.Expr:
+    return pl.col(column).replace_strict(values, default=None, return_dtype=pl.String)
+
+
+def _scattered() -> pl.Expr:
+    """An order of rows that looks random and is the same everywhere: multiplicative hash of the position.
+
+    Source: Knuth, The Art of Computer Programming, volume 3, section 6.4. Polars' own hash may change with its version.
+    """
+    return (pl.col("position").cast(pl.UInt64) + 1) * 2654435761 % (1 << 32)
+
+
+def _spread(rows: pl.DataFrame, most: int) -> tuple[Place, ...]:
+    """At most `most` rows: strata take turns, within a stratum sources do; shown in order of stratum and key."""
+    chosen = (
+        rows.sort("spread", "entry", "key")
+        .with_columns(pl.int_range(pl.len()).over("stratum", "source").alias("turn"))
+        .sort("turn", "spread", "entry", "key")
+        .with_columns(pl.int_range(pl.len()).over("stratum").alias("turn"))
+        .sort("turn", "stratum", "spread", "entry", "key")
+        .head(most)
+        .sort("stratum", "source", "entry", "key")
+    )
+    return tuple(chosen.select("entry", "key").iter_rows())
+
+
+def _clusters(clusters: pl.DataFrame, rows: pl.DataFrame) -> tuple[Cluster, ...]:
+    """Clusters, the reasons for which rows joined them taking turns."""
+    # a key that stands in several entries is shown once
+    kept_rows = rows.filter(pl.col("verdict") == "keep").sort("entry").unique("key", keep="first", maintain_order=True)
+    members = clusters.join(kept_rows.select("key", "entry", "spread"), on="key")
+    kinds = (
+        members.sort("distance", "key", descending=[True, False], nulls_last=True)
+        .group_by("cluster", maintain_order=True)
+        .agg(
+            pl.col("reason").filter(pl.col("duplicate_of").is_not_null()).first().alias("kind"),
+            pl.col("spread").min(),
+        )
+        .drop_nulls("kind")
+        .sort("spread", "cluster")
+        .with_columns(pl.int_range(pl.len()).over("kind").alias("turn"))
+        .sort("turn", "kind", "spread", "cluster")
+        .head(CLUSTERS)
+    )
+    groups = members.filter(pl.col("cluster").is_in(kinds["cluster"].implode())).partition_by("cluster", as_dict=True)
+    return tuple(_cluster(name, groups[name,]) for name in kinds.sort("kind", "cluster")["cluster"])
+
+
+def _cluster(name: str, members: pl.DataFrame) -> Cluster:
+    ordered = members.with_columns(pl.col("duplicate_of").is_not_null().alias("duplicate")).sort(
+        "duplicate", "distance", "key", descending=[False, True, False], nulls_last=True
+    )
+    shown: Sequence[tuple[str, str, int | None, str]] = (
+        ordered.select("entry", "key", "distance", "reason").head(MEMBERS).rows()
+    )
+    return Cluster(
+        name, members.height, tuple(Member((entry, key), bits, reason) for entry, key, bits, reason in shown)
+    )

@@ -1,0 +1,215 @@
+"""One stage, worked out for the page: funnel, domains, entries, rules, charts, cards."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from flows.report import svg
+from flows.report.card import SIDE_BY_SIDE, Card, card
+from flows.report.distribution import Distribution, distributions
+from flows.report.funnel import Step, funnel, tallies
+from flows.report.number import count, percent, short
+from flows.report.pick import Cluster, Picks, Place, pick
+from flows.report.view import Samples, SampleView, StageView
+from manifests.manifest import Counts, DomainCounts, EntryReport, Manifest
+from manifests.recipe import Rule, Take
+
+LEDGER = ("quarantined", "not_taken", "drop", "review", "unscored", "duplicate", "capped", "written")
+"""Where a row can end, in order of work: each row read is in exactly one."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepLine:
+    """A step of the funnel with its bar and its share of the rows read."""
+
+    step: Step
+    bar: Markup
+    share: str
+
+
+@dataclass(frozen=True, slots=True)
+class DomainLine:
+    """A domain before and after."""
+
+    name: str
+    counts: DomainCounts
+    made_bar: Markup
+    made_share: str
+    emitted_bar: Markup
+    emitted_share: str
+    repeat: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntryLine:
+    """An entry with its take in words."""
+
+    entry: EntryReport
+    take: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuleLine:
+    """A rule with the rows that it decided, is true for, and cannot be decided for."""
+
+    rule: Rule
+    decided: int
+    true: int
+    unknown: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A histogram with what stands below it."""
+
+    spread: Distribution
+    svg: Markup
+    logarithmic: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterLine:
+    """A cluster with its cards; `hidden` members are not shown."""
+
+    cluster: Cluster
+    cards: tuple[Card, ...]
+    hidden: int
+
+
+@dataclass(frozen=True, slots=True)
+class StagePage:
+    """All that the page says about a stage; of a shared mixture only name, epochs and the stage it is `shared_with`."""
+
+    name: str
+    epochs: str
+    manifest: Manifest
+    digest: str
+    shared_with: str
+    ledger: Markup
+    steps: tuple[StepLine, ...] = ()
+    domains: tuple[DomainLine, ...] = ()
+    entries: tuple[EntryLine, ...] = ()
+    rules: tuple[RuleLine, ...] = ()
+    charts: tuple[Chart, ...] = ()
+    dropped: tuple[Card, ...] = ()
+    reviewed: tuple[Card, ...] = ()
+    unscored: tuple[Card, ...] = ()
+    kept: tuple[Card, ...] = ()
+    clusters: tuple[ClusterLine, ...] = ()
+    num_clusters: int = 0
+
+
+def stage_page(stage: StageView, index: int, samples: Samples, shared_with: str) -> StagePage:
+    """Work out one stage; `samples` is asked once, for the rows that cards show."""
+    manifest = stage.manifest
+    head = (stage.name, short(stage.epochs), manifest, manifest.digest(), shared_with, ledger(manifest.totals))
+    if shared_with:
+        return StagePage(*head)
+    rules = {rule.name: rule for rule in map(Rule.model_validate, manifest.rules)}
+    picks = pick(stage)
+    found = _samples(picks, index, samples)
+    return StagePage(
+        *head,
+        steps=_steps(funnel(manifest, rules, stage.decisions, stage.clusters, stage.epochs), manifest.totals),
+        domains=_domains(manifest),
+        entries=tuple(EntryLine(entry, _take(entry)) for entry in manifest.entries),
+        rules=_rules(stage, rules),
+        charts=tuple(
+            Chart(spread, svg.histogram(spread), svg.logarithmic(spread))
+            for spread in distributions(stage.decisions, stage.scores, list(rules.values()))
+        ),
+        dropped=tuple(card(found[place], rules) for place in picks.dropped),
+        reviewed=tuple(card(found[place], rules) for place in picks.reviewed),
+        unscored=tuple(card(found[place], rules) for place in picks.unscored),
+        kept=tuple(card(found[place], rules) for place in picks.kept),
+        clusters=tuple(_cluster(cluster, found, rules) for cluster in picks.clusters),
+        num_clusters=stage.clusters["cluster"].n_unique(),
+    )
+
+
+def _samples(picks: Picks, index: int, samples: Samples) -> dict[Place, SampleView]:
+    places = picks.places()
+    return dict(zip(places, samples(index, places) if places else [], strict=True))
+
+
+def endings(total: Counts) -> dict[str, int]:
+    """Rows read by where they ended, see `LEDGER`; they add up to the rows read."""
+    counts = {name: getattr(total, "duplicates" if name == "duplicate" else name) for name in LEDGER}
+    assert sum(counts.values()) == total.read, counts
+    return counts
+
+
+def ledger(total: Counts) -> Markup:
+    """One bar that holds every row read."""
+    ends = endings(total)
+    parts = [svg.Part(name, rows, f"{name.replace('_', ' ')} {count(rows)}") for name, rows in ends.items()]
+    return svg.strip(parts, total.read, height=26)
+
+
+def _steps(steps: Sequence[Step], total: Counts) -> tuple[StepLine, ...]:
+    whole = max(total.read, total.emitted)
+    lines = []
+    for step in steps:
+        if step.subtotal:
+            parts = [svg.Part(step.kind, step.left, f"{step.label}: {count(step.left)}")]
+        else:
+            rest = svg.Part("rest", step.left, f"left: {count(step.left)}")
+            parts = [rest, svg.Part(step.kind, step.taken, f"{step.label}: {count(step.taken)}")]
+        lines.append(
+            StepLine(step, svg.strip(parts, whole), percent(step.left if step.subtotal else step.taken, total.read))
+        )
+    return tuple(lines)
+
+
+def _domains(manifest: Manifest) -> tuple[DomainLine, ...]:
+    made, emitted = manifest.totals.made, manifest.totals.emitted
+    # one scale for both bars of all domains, so that lengths compare
+    shares = [c.made / (made or 1) for c in manifest.domains.values()]
+    longest = max([*shares, *(c.emitted / (emitted or 1) for c in manifest.domains.values())], default=0)
+    lines = [
+        DomainLine(
+            name,
+            counts,
+            svg.strip([svg.Part("made", counts.made, f"made: {count(counts.made)}")], made * longest, 10),
+            percent(counts.made, made),
+            svg.strip(
+                [svg.Part("emitted", counts.emitted, f"emitted: {count(counts.emitted)}")], emitted * longest, 10
+            ),
+            percent(counts.emitted, emitted),
+            "-" if counts.repeat is None else short(counts.repeat),
+        )
+        for name, counts in manifest.domains.items()
+    ]
+    return tuple(sorted(lines, key=lambda line: (-line.counts.emitted, -line.counts.made, line.name)))
+
+
+def _take(entry: EntryReport) -> str:
+    take = Take.model_validate(entry.take)
+    if take.kind == "all":
+        return "all"
+    return f"{take.kind} {count(take.rows)}" if take.rows is not None else f"{take.kind} {short(take.percent or 0)} %"
+
+
+def _rules(stage: StageView, rules: Mapping[str, Rule]) -> tuple[RuleLine, ...]:
+    true, unknown = tallies(stage.decisions)
+    return tuple(
+        RuleLine(
+            rule,
+            sum(entry.rules.get(name, 0) for entry in stage.manifest.entries),
+            true.get(name, 0),
+            unknown.get(name, 0),
+        )
+        for name, rule in rules.items()
+    )
+
+
+def _cluster(cluster: Cluster, found: Mapping[Place, SampleView], rules: Mapping[str, Rule]) -> ClusterLine:
+    cards = []
+    for member in cluster.members:
+        reason = member.reason.replace("_", " ")
+        bits = "" if member.distance is None else f", {member.distance} bit{'' if member.distance == 1 else 's'} apart"
+        kept = member.reason == "kept"
+        note = "" if kept else f"{reason}{bits}"
+        cards.append(card(found[member.place], rules, SIDE_BY_SIDE, verdict="keep" if kept else "duplicate", note=note))
+    return ClusterLine(cluster, tuple(cards), cluster.size - len(cluster.members))

@@ -1,0 +1,116 @@
+"""One build from recipe name to finished run: what the command line and the Prefect flow share."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel
+
+from flows.build import Built, Prepared, RunIndex, Tell, build, finish, prepare
+from flows.executor import LocalRunner, Runner, Steps, local_pool
+from flows.reporting import report
+from manifests.manifest import Counts, DomainCounts
+from manifests.recipe import load_recipe
+from shards.store import Store
+
+
+class StepCounts(BaseModel):
+    """Units of work done in this run, and done before."""
+
+    executed: int
+    cached: int
+
+
+class StageSummary(BaseModel):
+    """One stage of a finished build."""
+
+    stage: str
+    mix: str
+    manifest: str
+    digest: str
+    totals: Counts
+    domains: dict[str, DomainCounts]
+
+
+class Summary(BaseModel):
+    """What `vlmix run --json` prints; `mix`, `manifest`, `totals` and `domains` are those of the last stage."""
+
+    mix: str
+    manifest: str
+    report: str
+    digest: str
+    steps: StepCounts
+    totals: Counts
+    domains: dict[str, DomainCounts]
+    stages: list[StageSummary]
+    warnings: list[str]
+
+
+class Finished(NamedTuple):
+    """A finished build with its summary."""
+
+    built: Built
+    summary: Summary
+
+
+def run(recipe: str, store: Path, *, stage: str | None, workers: int | None, tell: Tell) -> Finished:
+    """Build a recipe in worker processes on this machine.
+
+    Args:
+        recipe: built-in name or path of a .yaml file.
+        store: folder of the store.
+        stage: mix this stage only; None for all.
+        workers: processes; None means one per core.
+        tell: hears of every step.
+    """
+    where = Store(store.absolute())
+    prepared = checked(recipe, where)
+    with local_pool(workers) as pool:
+        return run_with(prepared, where, LocalRunner(pool), stage, tell)
+
+
+def checked(recipe: str, store: Store) -> Prepared:
+    """A recipe by name or path, resolved and checked."""
+    loaded, folder = load_recipe(recipe)
+    return prepare(loaded, folder, store)
+
+
+def run_with(prepared: Prepared, store: Store, runner: Runner, stage: str | None, tell: Tell) -> Finished:
+    """Build with any runner, write the report, and say where everything is."""
+    built = build(prepared, store, runner, tell, only=stage)
+    if built.box.done:
+        tell("report", Steps(0, 1))
+        # the run of this recipe that was asked for last is the one that other commands speak of
+        built.box.finish(RunIndex(digest=built.manifest.digest()))
+    else:
+        finish(built, report(prepared, built, store))
+        tell("report", Steps(1, 0))
+    return Finished(built, _summary(built, store))
+
+
+def _summary(built: Built, store: Store) -> Summary:
+    done = Steps()
+    for steps in built.steps.values():
+        done = done.plus(steps)
+    stages = [
+        StageSummary(
+            stage=stage.stage,
+            mix=str(store.root / stage.mix),
+            manifest=str(store.root / stage.manifest),
+            digest=stage.digest,
+            totals=stage.totals,
+            domains=stage.domains,
+        )
+        for stage in built.manifest.stages
+    ]
+    last = stages[-1]
+    return Summary(
+        mix=last.mix,
+        manifest=last.manifest,
+        report=str(built.box.path / "report.html"),
+        digest=built.manifest.digest(),
+        steps=StepCounts(executed=done.executed, cached=done.cached),
+        totals=last.totals,
+        domains=last.domains,
+        stages=stages,
+        warnings=built.manifest.warnings,
+    )

@@ -1,0 +1,262 @@
+"""Shards to score tables: one part per filter and shard, compacted per source and filter."""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import polars as pl
+from pydantic import BaseModel, JsonValue
+
+from filters import FILTERS, PICTURE_FILTERS
+from filters.base import Filter, PictureFilter
+from filters.judges.score import MASS_SUFFIX
+from filters.native import Native
+from flows.executor import Runner, Steps
+from manifests.rules import HUMAN, Scores
+from shards.errors import RecipeError
+from shards.files import fingerprint, write_table
+from shards.pack import Image, PictureReader
+from shards.sample import ShardsIndex, read_all, read_samples, sample_path
+from shards.schema import STATE_SUFFIX
+from shards.store import Box, Store
+from sources.spec import Source
+
+CRITERIA: Final = ("quality", "repetition")
+"""What the judge is asked, each a rubric in filters/judges/prompts."""
+
+PICTURES_PER_PART: Final = 2048
+
+ASKABLE: Final = {name + suffix: pl.Float64 for name in CRITERIA for suffix in ("", MASS_SUFFIX)}
+"""Scores that come from the judge, with their dtypes."""
+
+
+class ScoreIndex(BaseModel):
+    """What a score table holds."""
+
+    filter: str
+    parameters: dict[str, JsonValue]
+    version: int
+    rows: int
+
+
+class ScoreJob(NamedTuple):
+    """Shards of one source to be scored by filters whose parts are missing; boxes stand beside their filters."""
+
+    store: Store
+    shards: Box
+    number: int
+    todo: tuple[tuple[Filter, Box], ...]
+
+
+class PictureJob(NamedTuple):
+    """A run of distinct pictures of one source to be measured, with one decode for all filters."""
+
+    store: Store
+    shards: Box
+    number: int
+    todo: tuple[tuple[PictureFilter, Box], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FilterSet:
+    """The filters of a run, and the published columns that its sources offer as scores."""
+
+    samples: tuple[Filter, ...]
+    pictures: tuple[PictureFilter, ...]
+    published: tuple[str, ...]
+
+    def scores(self) -> Scores:
+        """Every score that a rule of the run may name, with its dtype."""
+        found = {name: dtype for item in self.samples for name, dtype in item.writes.items()}
+        for item in self.pictures:
+            found |= {score: item.writes[column] for score, (column, _) in item.reduces.items()}
+        published = {f"native_{name}": pl.Float64 for name in self.published}
+        return {**found, **ASKABLE, **published, HUMAN: pl.String}
+
+
+def filter_set(own: Sequence[str], published: Sequence[str]) -> FilterSet:
+    """The built-in filters, the user's own, given as `module:Class`, and the published columns.
+
+    Raises:
+        RecipeError: a filter that cannot be imported or does not fit.
+    """
+    built_in = [kind() for kind in FILTERS.values() if kind is not Native]
+    return FilterSet(
+        (*built_in, *map(_load, own)), tuple(kind() for kind in PICTURE_FILTERS.values()), tuple(sorted(published))
+    )
+
+
+def describe_filters() -> dict[str, list[str]]:
+    """Filters by name, with the scores that each writes."""
+    found = {name: list(kind().writes) for name, kind in FILTERS.items() if kind is not Native}
+    measured = {name: list(kind().reduces) or list(kind().writes) for name, kind in PICTURE_FILTERS.items()}
+    return {**found, "native": ["native_NAME, one for each column in the source's `native`"], **measured}
+
+
+def _load(name: str) -> Filter:
+    module, _, attribute = name.partition(":")
+    try:
+        made: Filter = getattr(importlib.import_module(module), attribute)()
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise RecipeError(
+            f"filter `{name}`: {error}; expected `module:Class` that can be made without arguments"
+        ) from error
+    if not is_dataclass(made) or not all(hasattr(made, field) for field in ("reads", "writes", "version")):
+        raise RecipeError(f"filter `{name}` is no filter: a frozen dataclass with `reads`, `writes` and `version`")
+    return made
+
+
+def score_box(store: Store, shards: Box, made: Filter | PictureFilter) -> Box:
+    """Where the scores of a filter over a source's shards lie."""
+    name = fingerprint("score", *identity(made), shards.name)
+    return store.box("scores", _source(shards), name)
+
+
+def _source(shards: Box) -> str:
+    return shards.name.split("/")[1]
+
+
+def identity(made: Filter | PictureFilter) -> tuple[str, int, dict[str, JsonValue]]:
+    """What names a filter's output: its class, version and parameters."""
+    assert is_dataclass(made)
+    return f"{type(made).__module__}:{type(made).__qualname__}", made.version, asdict(made)
+
+
+def score_sources(runner: Runner, store: Store, filters: FilterSet, sourced: Mapping[str, tuple[Source, Box]]) -> Steps:
+    """Score all sources with all filters; counts are (filter, shard) pairs."""
+    jobs: list[ScoreJob] = []
+    picture_jobs: list[PictureJob] = []
+    cached = 0
+    for source, shards in sourced.values():
+        index = shards.index(ShardsIndex)
+        made = [(item, score_box(store, shards, item)) for item in (*filters.samples, *natives(source))]
+        measured = [(item, score_box(store, shards, item)) for item in filters.pictures]
+        parts = -(-index.pictures // PICTURES_PER_PART)
+        for number in range(len(index.shards)):
+            todo = tuple((item, box) for item, box in made if not _part_done(box, number))
+            cached += len(made) - len(todo)
+            jobs += [ScoreJob(store, shards, number, todo)] if todo else []
+        for number in range(parts):
+            missing = tuple((item, box) for item, box in measured if not _part_done(box, number))
+            cached += len(measured) - len(missing)
+            picture_jobs += [PictureJob(store, shards, number, missing)] if missing else []
+    runner.map("score text", score_shard, jobs)
+    runner.map("score pictures", score_pictures, picture_jobs)
+    for source, shards in sourced.values():
+        _finish(store, filters, source, shards)
+    executed = sum(len(job.todo) for job in jobs) + sum(len(job.todo) for job in picture_jobs)
+    return Steps(executed, cached)
+
+
+def natives(source: Source) -> tuple[Native, ...]:
+    """Filters for the published columns of a source."""
+    return tuple(Native(name=name, column=name) for name in source.native)
+
+
+def _part_done(box: Box, number: int) -> bool:
+    return box.done or _part(box, number).is_file()
+
+
+def _part(box: Box, number: int) -> Path:
+    return box.path / f"part-{number:05d}.parquet"
+
+
+def score_shard(job: ScoreJob) -> None:
+    """Score one shard with every filter that has not done it yet; columns are read once."""
+    columns = sorted({column for item, _ in job.todo for column in item.reads})
+    batch = read_samples(sample_path(job.shards.path, job.number), columns)
+    for item, box in job.todo:
+        frame = item(batch.select(item.reads))
+        assert frame.height == batch.height, f"{type(item).__name__} changed the number of rows"
+        write_table(_part(box, job.number), frame)
+
+
+def score_pictures(job: PictureJob) -> None:
+    """Measure one run of distinct pictures."""
+    table = pl.read_parquet(job.shards.path / "pictures.parquet")
+    part = table[job.number * PICTURES_PER_PART : (job.number + 1) * PICTURES_PER_PART]
+    reader = PictureReader(str(job.store.root))
+    rows: list[list[tuple[float | int | None, ...]]] = [[] for _ in job.todo]
+    for fields in part.iter_rows():
+        picture = reader.picture(Image._make(fields))
+        for (item, _), values in zip(job.todo, rows, strict=True):
+            values.append(item(picture))
+    for (item, box), values in zip(job.todo, rows, strict=True):
+        frame = pl.DataFrame(values, dict(item.writes), orient="row")
+        write_table(_part(box, job.number), part.select("sha256").hstack(frame))
+
+
+def _finish(store: Store, filters: FilterSet, source: Source, shards: Box) -> None:
+    """Compact the parts of every filter of a source into one table; parts go when the table is there."""
+    index = shards.index(ShardsIndex)
+    for item in (*filters.samples, *natives(source)):
+        _compact(score_box(store, shards, item), item, len(index.shards))
+    for measure in filters.pictures:
+        box = score_box(store, shards, measure)
+        if not box.done:
+            _compact(box, measure, -(-index.pictures // PICTURES_PER_PART))
+
+
+def _compact(box: Box, item: Filter | PictureFilter, parts: int) -> None:
+    if box.done:
+        return
+    frames = [pl.read_parquet(_part(box, number)) for number in range(parts)]
+    table = pl.concat(frames) if frames else pl.DataFrame(schema={"sha256": pl.String, **dict(item.writes)})
+    write_table(box.path / "scores.parquet", table)
+    name, version, parameters = identity(item)
+    box.finish(ScoreIndex(filter=name, parameters=parameters, version=version, rows=table.height))
+    for number in range(parts):
+        _part(box, number).unlink()
+
+
+def load_scores(store: Store, filters: FilterSet, source: Source, shards: Box) -> pl.DataFrame:
+    """Every cheap score of a source's samples.
+
+    Returns:
+        (n, ...) frame in published order: key, position, each score and its `_state` (why it is null; null where it
+        is not). Judge and human scores are null with state `not_asked`.
+    """
+    keys = pl.concat(list(read_all(shards.path, ["key", "position"])))
+    tables = [
+        pl.read_parquet(score_box(store, shards, item).path / "scores.parquet")
+        for item in (*filters.samples, *natives(source))
+    ]
+    reduced = [reduce_pictures(store, item, shards) for item in filters.pictures if item.reduces]
+    frame = pl.concat([keys, *tables, *reduced], how="horizontal")
+    lacking = [name for name in (f"native_{name}" for name in filters.published) if name not in frame.columns]
+    frame = frame.with_columns(pl.lit(None, pl.Float64).alias(name) for name in lacking)
+    not_asked = {**ASKABLE, HUMAN: pl.String}
+    asked = [pl.lit(None, dtype).alias(name) for name, dtype in not_asked.items()]
+    states = [pl.lit("not_asked").alias(name + STATE_SUFFIX) for name in not_asked]
+    return _with_states(frame).with_columns(*asked, *states)
+
+
+def _with_states(frame: pl.DataFrame) -> pl.DataFrame:
+    """Give every score its state column: `not_applicable` where the filter said nothing else of a null."""
+    scores = [name for name in frame.columns if name not in {"key", "position"} and not name.endswith(STATE_SUFFIX)]
+    states = []
+    for name in scores:
+        said = pl.col(name + STATE_SUFFIX) if name + STATE_SUFFIX in frame.columns else pl.lit(None, pl.String)
+        state = pl.when(pl.col(name).is_null()).then(said.fill_null("not_applicable")).otherwise(None)
+        states.append(state.alias(name + STATE_SUFFIX))
+    return frame.with_columns(states)
+
+
+def picture_table(store: Store, item: PictureFilter, shards: Box) -> pl.DataFrame:
+    """The measures of every distinct picture of a source: sha256 and the columns that the filter writes."""
+    return pl.read_parquet(score_box(store, shards, item).path / "scores.parquet")
+
+
+def reduce_pictures(store: Store, item: PictureFilter, shards: Box) -> pl.DataFrame:
+    """Sample scores made from per-picture columns, row-aligned; null for samples without pictures."""
+    images = pl.concat(list(read_all(shards.path, ["images"]))).with_row_index("sample")
+    shas = images.select("sample", pl.col("images").list.eval(pl.element().struct.field("sha256")).alias("sha256"))
+    flat = shas.explode("sha256").drop_nulls()
+    joined = flat.join(picture_table(store, item, shards), on="sha256", how="left", maintain_order="left")
+    how = {"min": pl.Expr.min, "max": pl.Expr.max, "first": pl.Expr.first}
+    reduced = joined.group_by("sample", maintain_order=True).agg(
+        [how[kind](pl.col(column)).alias(score) for score, (column, kind) in item.reduces.items()]
+    )
+    return images.select("sample").join(reduced, on="sample", how="left", maintain_order="left").drop("sample")

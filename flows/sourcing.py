@@ -1,0 +1,103 @@
+"""Raw files to shards: three steps per source, each skipped when its box is done."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from flows.executor import Steps
+from shards.errors import PictureError
+from shards.files import file_sha256, fingerprint
+from shards.store import Box, Store
+from sources import convert, gather
+from sources.fetch import FetchPolicy, download
+from sources.raw import Digests, RawDigest, RawFile, archive_files, picture_file, raw_files
+from sources.scan import ScanIndex, scan, scan_box
+from sources.spec import Source
+
+
+@dataclass(frozen=True, slots=True)
+class SourceJob:
+    """One source to be turned into shards."""
+
+    store: Store
+    source: Source
+    base: Path
+    policy: FetchPolicy
+
+
+class Sourced(NamedTuple):
+    """The box of shards of a source, and what each step did."""
+
+    shards: Box
+    scanned: Steps
+    gathered: Steps
+    converted: Steps
+
+
+def make_shards(job: SourceJob) -> Sourced:
+    """Scan, gather and convert one source; what an earlier run finished is kept."""
+    store, source, base = job.store, job.source, job.base
+    digests = Digests(store.root / "cache" / "digests" / f"{source.name}.json")
+    files = raw_files(source, base)
+    raw = [digests(file) for file in files]
+    scanned = scan_box(store, source, raw)
+    steps = _steps(scanned)
+    if not scanned.done:
+        scan(scanned, source, files, raw)
+    refs = pl.read_parquet(scanned.path / "refs.parquet")
+    gathered, gather_steps = _gather(job, scanned, refs, digests)
+    pictures = _pictures_fingerprint(job, refs, gathered, digests)
+    digests.save()
+    box = convert.shards_box(store, source, scanned.name, pictures)
+    convert_steps = _convert(job, box, files, scanned, gathered)
+    return Sourced(box, steps, gather_steps, convert_steps)
+
+
+def _steps(box: Box) -> Steps:
+    return Steps(0, 1) if box.done else Steps(1, 0)
+
+
+def _gather(job: SourceJob, scanned: Box, refs: pl.DataFrame, digests: Digests) -> tuple[Box | None, Steps]:
+    """Download the URLs or unpack the archive of a source; nothing to do for pictures in records or folders."""
+    archives = archive_files(job.source, job.base)
+    urls = refs.filter(pl.col("kind") == "url")
+    if not archives and urls.is_empty():
+        return None, Steps()
+    packed = [digests(file).model_dump(mode="json") for file in archives]
+    name = fingerprint("gather", 1, scanned.name, job.source.pictures, packed)
+    box = job.store.box("pictures", job.source.name, name)
+    steps = _steps(box)
+    if not box.done and archives:
+        wanted = set(refs.filter(pl.col("kind") == "member")["ref"])
+        gather.unpack(box, job.source, archives, wanted)
+    elif not box.done:
+        download(box, job.source, list(urls.select("ref", "sha256").iter_rows()), job.policy)
+    return box, steps
+
+
+def _pictures_fingerprint(job: SourceJob, refs: pl.DataFrame, gathered: Box | None, digests: Digests) -> str:
+    """Digest of every picture byte outside the records: the gathered table, or the files of the folder."""
+    if gathered:
+        return fingerprint("gathered", gathered.name, file_sha256(gathered.path / "gathered.parquet"))
+    root = job.base / job.source.root
+    members = refs.filter(pl.col("kind") == "member")["ref"]
+    found = [file.model_dump(mode="json") for name in members for file in _digest(root, name, digests)]
+    return fingerprint("folder", found)
+
+
+def _digest(root: Path, name: str, digests: Digests) -> list[RawDigest]:
+    try:
+        return [digests(RawFile(name, picture_file(root, name)))]
+    except PictureError:
+        return []
+
+
+def _convert(job: SourceJob, box: Box, files: tuple[RawFile, ...], scanned: Box, gathered: Box | None) -> Steps:
+    """Counts are shards, so that a resumed run shows what it kept."""
+    kept = convert.finished_shards(box)
+    if not box.done:
+        pictures = gather.load(gathered) if gathered else {}
+        convert.convert(box, job.source, files, job.base, pictures, scanned.index(ScanIndex))
+    return Steps(convert.finished_shards(box) - kept, kept)

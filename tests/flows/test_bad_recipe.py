@@ -1,0 +1,63 @@
+"""Wrong recipes: one clear message each, exit code 2, before any work."""
+
+from pathlib import Path
+
+import pytest
+from conftest import Vlmix
+
+pytestmark = pytest.mark.integration
+
+ENTRY = "{id: a, source: {layout: table, files: rows.jsonl, columns: {user: [q], assistant: [a]}}}"
+
+BAD = {
+    "unknown key": ("name: x\nentrys: []\n", "unknown key"),
+    "unknown source": ("name: x\nentries: [{id: a, source: demo.chart}]\n", "no source `demo.chart`"),
+    "unknown layout": (
+        "name: x\nentries: [{id: a, source: {layout: lava, files: rows.jsonl}}]\n",
+        "unknown layout `lava`",
+    ),
+    "unknown score": (
+        f"name: x\nrules: {{list: [{{name: r, when: qualty < 7, then: drop}}]}}\nentries: [{ENTRY}]\n",
+        "did you mean `quality`?",
+    ),
+    "not Boolean": (
+        f"name: x\nrules: {{list: [{{name: r, when: quality + 1, then: drop}}]}}\nentries: [{ENTRY}]\n",
+        "must give one true or false",
+    ),
+    "aggregate": (
+        f"name: x\nrules: {{list: [{{name: r, when: quality < avg(quality), then: drop}}]}}\nentries: [{ENTRY}]\n",
+        "rule `r`",
+    ),
+    "threshold typo": (
+        f"name: x\nrules: {{list: [{{name: r, when: quality < seven, then: drop}}]}}\nentries: [{ENTRY}]\n",
+        "no filter writes score `seven`",
+    ),
+    "unknown rule set": (f"name: x\nrules: {{extends: [strict]}}\nentries: [{ENTRY}]\n", "no rule set `strict`"),
+    "unknown verdict": (
+        f"name: x\nrules: {{list: [{{name: r, when: quality < 7, then: delete}}]}}\nentries: [{ENTRY}]\n",
+        "`rules.list.0.then`",
+    ),
+    "judge is off": (
+        f"name: x\njudge: 'off'\nrules: {{extends: [default]}}\nentries: [{ENTRY}]\n",
+        "needs score `quality`, but the recipe says `judge: off`",
+    ),
+    "not YAML": ("name: [x\n", "is not YAML"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_one_message_and_exit_code_two(case: str, vlmix: Vlmix, tmp_path: Path) -> None:
+    text, words = BAD[case]
+    (tmp_path / "rows.jsonl").write_text('{"q": "Why?", "a": "Because."}\n')
+    (tmp_path / "recipe.yaml").write_text(text)
+    done = vlmix("run", "build-sft-mix", "--recipe", tmp_path / "recipe.yaml", "--store", tmp_path / "store")
+    assert done.code == 2
+    assert words in done.err
+    assert done.err.startswith("vlmix: ") and done.out == ""
+    assert not (tmp_path / "store" / "scans").exists()
+
+
+def test_wrong_options_exit_with_two(vlmix: Vlmix) -> None:
+    assert vlmix("run", "build-sft-mix", "--recip", "demo").code == 2
+    assert vlmix("explain").code == 2
+    assert vlmix("report", "nothing", "--store", "no-such-store").code == 2

@@ -1,0 +1,72 @@
+"""Pull the plug at several points and run again: same digest, nothing that was complete is done twice."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, DemoBuild, Vlmix, environment
+
+pytestmark = pytest.mark.integration
+
+BOXES = ("scans", "pictures", "shards", "scores", "mixtures")
+
+
+def files(store: Path) -> dict[Path, int]:
+    """Finished files of the store with their modification times."""
+    return {path: path.stat().st_mtime_ns for path in names(store)}
+
+
+def names(store: Path) -> list[Path]:
+    found = [path for kind in BOXES for path in (store / kind).rglob("*")]
+    return [path for path in found if path.is_file() and not path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("share", [0.02, 0.2, 0.45, 0.7, 0.95])
+def test_killed_and_run_again(demo: DemoBuild, vlmix: Vlmix, tmp_path: Path, share: float) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(demo.store / "demo", store / "demo")
+    target = share * len(files(demo.store))
+    command = [sys.executable, "-m", "flows.cli", "run", "build-sft-mix", "--store", str(store)]
+    run = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    while run.poll() is None and len(names(store)) < target:
+        time.sleep(0.01)
+    assert run.poll() is None, "the run ended before it could be killed"
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    wait_for_orphans(run.pid)
+    before = files(store)
+    again = vlmix("run", "build-sft-mix", "--store", store, "--json")
+    assert again.code == 0, again.err
+    assert again.document["digest"] == demo.document["digest"]
+    after = files(store)
+    # parts of score tables go when their table is complete; everything else stays as it was written
+    assert all(after.get(path) in {time_before, None} for path, time_before in before.items())
+    gone = [path for path in before if path not in after]
+    assert all(path.name.startswith("part-") for path in gone)
+    assert not list(store.rglob("*.tmp"))
+    assert {path.relative_to(store) for path in after} == {path.relative_to(demo.store) for path in files(demo.store)}
+
+
+def wait_for_orphans(group: int) -> None:
+    """Workers notice that the main process is gone and end by themselves."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    os.killpg(group, signal.SIGKILL)
+    pytest.fail("worker processes outlived the main process")

@@ -1,0 +1,125 @@
+"""The flow under the real Prefect: its own command, its server, its process worker."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import httpx
+import pytest
+from conftest import ROOT, DemoBuild, environment
+
+pytestmark = pytest.mark.integration
+
+PATIENCE = 180.0
+"""Seconds that a server or a worker may take to start on a busy machine."""
+
+
+def prefect(*arguments: str, env: Mapping[str, str], cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "prefect", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment(env), cwd=cwd, check=False)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A real Prefect server; gives the variables that point a client to it."""
+    home = tmp_path_factory.mktemp("prefect")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    variables = {"PREFECT_HOME": str(home), "VLMIX_ROOT": str(ROOT)}
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with (home / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, env=environment(variables), cwd=ROOT, stdout=log, stderr=log, start_new_session=True
+        )
+        api = f"http://127.0.0.1:{port}/api"
+        wait_until_healthy(process, api)
+        yield {**variables, "PREFECT_API_URL": api}
+        stop(process)
+
+
+def wait_until_healthy(process: subprocess.Popen[bytes], api: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the server ended"
+        try:
+            if httpx.get(f"{api}/health", timeout=2).is_success:
+                return
+        except httpx.TransportError:
+            time.sleep(0.2)
+    pytest.fail("the server did not start")
+
+
+def flow_runs(api: str) -> list[dict[str, str]]:
+    reply = httpx.post(f"{api}/flow_runs/filter", json={"sort": "START_TIME_DESC"}, timeout=30)
+    reply.raise_for_status()
+    runs: list[dict[str, str]] = reply.json()
+    return runs
+
+
+def test_prefect_run_without_a_server(demo: DemoBuild, tmp_path: Path) -> None:
+    done = prefect("run", "build-sft-mix", "--store", str(demo.store), env={"PREFECT_HOME": str(tmp_path)})
+    assert done.returncode == 0, done.stderr
+    assert "Completed()" in done.stdout + done.stderr
+
+
+def test_prefect_run_with_a_server(demo: DemoBuild, server: dict[str, str]) -> None:
+    done = prefect("run", "build-sft-mix", "--store", str(demo.store), env=server)
+    assert done.returncode == 0, done.stderr
+    assert flow_runs(server["PREFECT_API_URL"])[0]["state_type"] == "COMPLETED"
+
+
+def test_a_deployment_run_by_a_process_worker(demo: DemoBuild, server: dict[str, str], tmp_path: Path) -> None:
+    assert prefect("work-pool", "create", "mix", "--type", "process", env=server).returncode == 0
+    deployed = prefect("--no-prompt", "deploy", "--all", env=server)
+    assert deployed.returncode == 0, deployed.stdout + deployed.stderr
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "mix"]
+    with (tmp_path / "worker.log").open("wb") as log:
+        worker = subprocess.Popen(
+            command, env=environment(server), cwd=ROOT, stdout=log, stderr=log, start_new_session=True
+        )
+        try:
+            run = ("deployment", "run", "build-sft-mix/nightly", "--param", f"store={demo.store}", "--watch")
+            done = prefect(*run, env=server)
+        finally:
+            stop(worker)
+    assert done.returncode == 0, done.stdout + done.stderr + (tmp_path / "worker.log").read_text()
+    latest = flow_runs(server["PREFECT_API_URL"])[0]
+    assert latest["state_type"] == "COMPLETED" and latest["deployment_id"]
+
+
+def test_the_artifacts_hold_the_counts_and_the_report(demo: DemoBuild, server: dict[str, str]) -> None:
+    assert prefect("run", "build-sft-mix", "--store", str(demo.store), env=server).returncode == 0
+    reply = httpx.post(f"{server['PREFECT_API_URL']}/artifacts/filter", json={}, timeout=30)
+    artifacts = {artifact["key"]: artifact["data"] for artifact in reply.json()}
+    for stage in demo.document["stages"]:
+        assert f'"emitted": {stage["totals"]["emitted"]}' in artifacts["demo-counts"]
+    assert Path(demo.document["report"]).as_uri() in artifacts["demo-report"]
+
+
+def test_the_nightly_schedule_is_cron_with_a_timezone(server: dict[str, str]) -> None:
+    reply = httpx.get(f"{server['PREFECT_API_URL']}/deployments/name/build-sft-mix/nightly", timeout=30)
+    deployment = reply.json()
+    assert deployment["schedules"][0]["schedule"]["cron"] == "30 2 * * *"
+    assert deployment["schedules"][0]["schedule"]["timezone"] == "UTC"
+    assert deployment["parameter_openapi_schema"]["properties"]["workers"]["title"] == "workers"
+
+
+def test_prefect_run_tells_usage_errors(tmp_path: Path) -> None:
+    done = prefect("run", "build-sft-mix", "--recipe", "nope", env={"PREFECT_HOME": str(tmp_path)})
+    assert done.returncode == 2
+    assert "no recipe `nope`" in done.stderr

@@ -1,0 +1,98 @@
+"""The sentences of docs/architecture.md about imports, proven on the syntax trees."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("shards", "sources", "filters", "manifests", "review", "flows")
+MAY_IMPORT = {
+    "shards": {"shards"},
+    "sources": {"sources", "shards"},
+    "filters": {"filters", "shards"},
+    "manifests": {"manifests", "shards"},
+    "review": {"review", "shards"},
+    "flows": set(PACKAGES),
+}
+NETWORK = {"httpx", "fsspec", "socket", "urllib.request", "http", "requests", "aiohttp", "huggingface_hub"}
+NETWORK_MODULES = {"sources/fetch.py", "shards/pack.py", "flows/demo/server.py"}
+HEAVY = {"torch": set(), "vllm": set(), "ray": set()}
+"""Heavy package -> the modules that may import it, inside functions."""
+
+
+def modules() -> list[Path]:
+    return [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def imports(path: Path) -> Iterator[tuple[str, ast.stmt]]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield str(node.module), node
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", modules(), ids=name)
+def test_imports_point_one_way(path: Path) -> None:
+    package = name(path).split("/", maxsplit=1)[0]
+    found = {module.split(".", maxsplit=1)[0] for module, _ in imports(path)} & set(PACKAGES)
+    assert found <= MAY_IMPORT[package]
+
+
+@pytest.mark.parametrize("path", modules(), ids=name)
+def test_only_flows_knows_prefect(path: Path) -> None:
+    roots = {module.split(".", maxsplit=1)[0] for module, _ in imports(path)}
+    assert "prefect" not in roots or name(path).startswith("flows/")
+
+
+@pytest.mark.parametrize("path", modules(), ids=name)
+def test_the_network_is_used_in_few_modules(path: Path) -> None:
+    used = {part for module, _ in imports(path) for part in (module, module.split(".", maxsplit=1)[0])}
+    assert not used & NETWORK or name(path) in NETWORK_MODULES
+
+
+@pytest.mark.parametrize("path", modules(), ids=name)
+def test_heavy_packages_are_imported_late(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    inside = {id(node) for part in ast.walk(tree) if isinstance(part, ast.FunctionDef) for node in ast.walk(part)}
+    for module, node in imports(path):
+        heavy = module.split(".", maxsplit=1)[0]
+        if heavy in HEAVY:
+            assert name(path) in HEAVY[heavy] and id(node) in inside
+
+
+@pytest.mark.parametrize("path", modules(), ids=name)
+def test_modules_fit_in_a_head(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 400
+
+
+def test_the_demo_publishers_share_no_code_with_the_readers() -> None:
+    for path in (ROOT / "flows" / "demo").glob("*.py"):
+        ours = {module for module, _ in imports(path) if module.split(".", maxsplit=1)[0] in PACKAGES}
+        assert all(module.startswith("flows.demo") for module in ours), name(path)
+
+
+def test_the_command_line_starts_quickly() -> None:
+    code = "import sys, flows.cli; print(' '.join(sorted({name.split('.')[0] for name in sys.modules})))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert not set(loaded.split()) & {"polars", "pyarrow", "prefect", "numba", "PIL", "pydantic"}
+
+
+def test_direct_dependencies_do_not_grow_by_accident() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert len(project["dependencies"]) <= 15
+
+
+def test_the_number_of_commands_does_not_grow_by_accident() -> None:
+    help_text = (ROOT / "flows" / "cli.py").read_text()
+    assert help_text.count("@app.command") + help_text.count("_app.command(name=") <= 14
