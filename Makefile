@@ -25,7 +25,7 @@ check: $(INSTALLED)  ## format, lint, types, build
 	$(BIN)/python -m build --no-isolation --wheel --outdir $(VENV)/dist .
 
 bench: $(INSTALLED)
-	$(BIN)/python -m benchmarks.dedup
+	$(BIN)/python -m benchmarks.hamming
 
 clean:
 	rm -rf $(VENV) $(STORE) dist .mypy_cache .ruff_cache .pytest_cache

@@ -186,7 +186,7 @@ def _warnings(recipe: Recipe, passes: Mapping[str, float]) -> list[str]:
             remedy = "lower epochs or repeat, or set `allow_passes: true`"
             raise GateError(f"source `{name}`: {value:g} passes, limit {REFUSE_PASSES:g}; {remedy}")
     return [
-        f"source `{name}` is passed over {value:g} times; above {WARN_PASSES:g} repeats are worth little"
+        f"source `{name}` is passed over {value:.3g} times; above {WARN_PASSES:g} repeats are worth little"
         for name, value in passes.items()
         if value > WARN_PASSES
     ]

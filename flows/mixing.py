@@ -56,7 +56,7 @@ def mixture_box(
     names = sorted({source_of[entry.id] for entry in stage.entries})
     name = fingerprint(
         "mixture",
-        2,
+        3,
         recipe.name,
         recipe.seed,
         judge.judge_id if judge else "off",
@@ -142,7 +142,7 @@ class DedupItems:
         shards = self._shards[source]
         hashes = self._hashes(shards)
         texts = self._scored[source].scores.select("key", "instruction_hash", "text_hash")
-        images = pl.concat(list(read_all(shards.path, ["key", "images"])))
+        images = pl.concat(list(read_all(shards.path, ["key", "position", "images"])))
         rows = images.filter(pl.col("key").is_in(keys.implode())).join(
             texts, on="key", how="left", maintain_order="left"
         )
@@ -150,13 +150,14 @@ class DedupItems:
         return [
             Item(
                 key,
+                position,
                 tuple(image["sha256"] for image in group),
                 tuple(hashes[image["sha256"]] for image in group),
                 instruction,
                 text,
                 sum(image["width"] * image["height"] for image in group),
             )
-            for key, group, instruction, text in rows.iter_rows()
+            for key, position, group, instruction, text in rows.iter_rows()
         ]
 
     def _hashes(self, shards: Box) -> dict[str, int | None]:

@@ -5,6 +5,7 @@ here is guarded: if the name is gone, `prefect` works as before and `vlmix run b
 """
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 from prefect.plugins import register_hook
@@ -26,5 +27,6 @@ def setup_environment(*, ctx: object) -> None:
 
 
 def _is_command_line() -> bool:
-    program = Path(sys.argv[0])
-    return program.name == "prefect" or (program.name == "__main__.py" and program.parent.name == "prefect")
+    # under `python -m prefect` this runs before the name of the module is in argv[0]
+    module = any(pair == ("-m", "prefect") for pair in pairwise(sys.orig_argv))
+    return module or Path(sys.argv[0]).name == "prefect"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import polars as pl
 
 from flows.build import Built, Prepared
-from flows.demo.truth import KEPT, STEP, fates
+from flows.demo.truth import KEPT, fates, meant
 from flows.mixes import Mix, score_columns
 from flows.report.render import render
 from flows.report.view import ReportView, SampleView, SourceView, StageView, TruthLine, TruthView
@@ -116,7 +116,7 @@ def _truth_line(defect: str, rows: pl.DataFrame) -> TruthLine:
     caught = int(rows["caught"].sum())
     if defect.endswith(KEPT):
         return TruthLine(defect, rows.height, 0, caught, by="any step", decoy=True)
-    return TruthLine(defect, rows.height, caught, by=STEP.get(defect, "rules"))
+    return TruthLine(defect, rows.height, caught, by=" or ".join(meant(defect)))
 
 
 def _outcomes(source: str, shards: Box, mixes: Sequence[Mix]) -> pl.DataFrame:
@@ -138,12 +138,12 @@ def _step(verdict: str, outcome: str | None) -> str:
     if verdict == "not_taken":
         return "not_taken"
     if verdict != "keep":
-        return "rules"
+        return "unscored" if verdict == "unscored" else "rules"
     return "dedup" if outcome == "duplicate" else "written"
 
 
 def _later(ended: Mapping[str, str], locator: str, step: str) -> str:
     """Of two entries that took a row, the one where it came further."""
-    order = ("not_taken", "rules", "dedup", "written")
+    order = ("not_taken", "rules", "unscored", "dedup", "written")
     before = ended.get(locator, "not_taken")
     return step if order.index(step) >= order.index(before) else before

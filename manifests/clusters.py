@@ -12,7 +12,7 @@ from manifests.recipe import Dedup
 
 CLUSTERS: SchemaDict = {
     "key": pl.String,
-    "cluster": pl.String,  # smallest key of the cluster
+    "cluster": pl.String,  # key of its first member: by source name, then in published order
     "duplicate_of": pl.String,  # key of the kept member; null for that member itself
     "distance": pl.UInt8,  # bits between the pictures that differ most; 0 = same hash; null without pictures
     "reason": pl.String,  # kept | same_bytes | near_picture | same_text
@@ -24,6 +24,7 @@ class Item(NamedTuple):
     """What dedup knows of one kept sample."""
 
     key: str
+    position: int  # in its source as published
     pictures: tuple[str, ...]  # sha256 of each
     hashes: tuple[int | None, ...]  # phash of each; null for flat pictures, whose hash bits are noise
     instruction: int
@@ -40,9 +41,9 @@ class _Match(NamedTuple):
 def find_clusters(items: list[Item], dedup: Dedup) -> pl.DataFrame:
     """Clusters among distinct samples.
 
-    Samples are visited in order of preference (`keep`, then smallest key). Each is compared with the kept samples so
-    far and joins the nearest that it duplicates, or is kept itself: a member is always within the radius of the kept
-    one.
+    Samples are visited in order of preference (`keep`, then source name and published order). Each is compared with
+    the kept samples so far and joins the nearest that it duplicates, or is kept itself: a member is always within the
+    radius of the kept one.
 
     Args:
         items: distinct keys, any order.
@@ -53,7 +54,7 @@ def find_clusters(items: list[Item], dedup: Dedup) -> pl.DataFrame:
     """
     if dedup.level == "off":
         return pl.DataFrame(schema=CLUSTERS)
-    order = sorted(items, key=lambda item: (-item.pixels if dedup.keep == "largest" else 0, item.key))
+    order = sorted(items, key=lambda item: (-item.pixels if dedup.keep == "largest" else 0, *_place(item)))
     index = _Index(order, dedup)
     members: dict[int, list[tuple[int, _Match]]] = defaultdict(list)
     for position, item in enumerate(order):
@@ -64,11 +65,16 @@ def find_clusters(items: list[Item], dedup: Dedup) -> pl.DataFrame:
             members[match.representative].append((position, match))
     rows: list[tuple[str, str, str | None, int | None, str]] = []
     for kept, others in members.items():
-        cluster = min(order[kept].key, *(order[position].key for position, _ in others))
+        cluster = min((order[kept], *(order[position] for position, _ in others)), key=_place).key
         rows.append((order[kept].key, cluster, None, None, "kept"))
         rows += [(order[p].key, cluster, order[kept].key, match.distance, match.reason) for p, match in others]
     frame = pl.DataFrame(rows, CLUSTERS, orient="row")
     return frame.sort("cluster", pl.col("duplicate_of").is_not_null(), "key")
+
+
+def _place(item: Item) -> tuple[str, int, str]:
+    """Sort key: source name, then published order (as text, row 101 would stand before row 99)."""
+    return item.key.partition("/")[0], item.position, item.key
 
 
 class _Index:

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
@@ -92,7 +91,8 @@ def picture_file(root: Path, name: str) -> Path:
     """
     path = root / name
     try:
-        leaves = name.startswith("/") or ".." in PurePosixPath(name).parts or not path.resolve().is_relative_to(root.resolve())
+        upwards = name.startswith("/") or ".." in PurePosixPath(name).parts
+        leaves = upwards or not path.resolve().is_relative_to(root.resolve())
         missing = not leaves and not path.is_file()
     except (OSError, ValueError, RuntimeError) as error:  # a NUL in the name, 5,000 characters, a circle of links
         raise PictureError("picture_missing", f"`{name}` cannot be the name of a file") from error
@@ -107,7 +107,7 @@ def _matches(source: Source, base: Path, globs: tuple[str, ...]) -> tuple[RawFil
     found: dict[str, Path] = {}
     for glob in globs:
         anchor, pattern = _anchor(base, glob)
-        names = {path.relative_to(anchor).as_posix() for path in _expand(anchor, pattern) if path.is_file()}
+        names = {path.relative_to(anchor).as_posix() for path in _expand(source, anchor, pattern) if path.is_file()}
         names = {name for name in names if not any(part.startswith(".") for part in name.split("/"))}
         if not names:
             raise SourceError(f"source `{source.name}`: no file matches `{glob}` in `{base}`; check `files` and `root`")
@@ -132,10 +132,13 @@ def _anchor(base: Path, glob: str) -> tuple[Path, str]:
     return (base / PurePosixPath(*fixed)).resolve(), str(PurePosixPath(*parts[len(fixed) :]))
 
 
-def _expand(anchor: Path, pattern: str) -> Iterator[Path]:
+def _expand(source: Source, anchor: Path, pattern: str) -> list[Path]:
     # upstream names hold brackets (`chart_qa(cauldron)[v2]`), which a glob would read as a set of characters
     literal = anchor / pattern
-    return iter([literal]) if literal.is_file() else anchor.glob(pattern)
+    try:
+        return [literal] if literal.is_file() else list(anchor.glob(pattern))
+    except (ValueError, IndexError) as error:
+        raise CatalogError(f"source `{source.name}`: `{pattern}` is no glob: {error}") from error
 
 
 def natural(name: str) -> tuple[tuple[tuple[int, str], ...], str]:

@@ -1,40 +1,12 @@
 """What several tests need: the command line as a subprocess, and one finished demo build per session."""
 
-import json
-import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-ROOT = Path(__file__).parents[1]
-SHARED = ROOT.parent / "shared"
-"""Real rows for development; tests that need them say so when the folder is not there."""
-
-
-@dataclass(frozen=True)
-class Done:
-    """A finished command: exit code and output."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> dict[str, Any]:
-        return json.loads(self.out)
-
-
-Vlmix = Callable[..., Done]
-
-
-def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "VLMIX_"))}
-    return {**clean, "DO_NOT_TRACK": "1", **(extra or {})}
+from commands import ROOT, DemoBuild, Done, Vlmix, environment
 
 
 @pytest.fixture(scope="session")
@@ -47,14 +19,6 @@ def vlmix() -> Vlmix:
         return Done(done.returncode, done.stdout, done.stderr)
 
     return run
-
-
-@dataclass(frozen=True)
-class DemoBuild:
-    """A store with a finished demo build, and what the command said."""
-
-    store: Path
-    document: dict[str, Any]
 
 
 @pytest.fixture(scope="session")

@@ -28,9 +28,9 @@ QUOTAS: dict[str, dict[str, int]] = {
         "loop_sentence": 8,
         "loop_two_sentences": 2,
         "refusal": 2,
-        "broken_score_ok:n/a": 3,
-        "broken_score_ok:": 2,
-        "broken_score_ok:0,31": 1,
+        "broken_score:n/a": 3,
+        "broken_score:": 2,
+        "broken_score:0,31": 1,
         "dead_link:404": 3,
         "dead_link:410": 2,
         "dead_link:html": 2,
@@ -116,7 +116,7 @@ def _row(web: Path, name: str, seed: int, row: int, planted: Planted | None, n: 
     if name == "points":
         return head | _points(scene, source, rng)
     speech = captions.transcripts(scene, rng)
-    score = planted.detail if planted and planted.defect == "broken_score_ok" else f"{rng.uniform(0.19, 0.38):.2f}"
+    score = planted.detail if planted and planted.defect == "broken_score" else f"{rng.uniform(0.19, 0.38):.2f}"
     return {"image_url": f"{HOST}/{path}", "caption": reply, "transcripts": speech, "clip_score": score}
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import Vlmix
+from commands import Vlmix
 
 pytestmark = pytest.mark.integration
 

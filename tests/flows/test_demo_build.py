@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import DemoBuild, Vlmix
+from commands import DemoBuild, Vlmix
 
 from flows.mixes import Mix, find
 from manifests.manifest import Counts, Manifest
@@ -167,3 +167,43 @@ def test_two_runs_on_one_store_do_not_mix(demo: DemoBuild, vlmix: Vlmix) -> None
         done = vlmix("run", "build-sft-mix", "--store", demo.store)
     assert done.code == 1
     assert "in use by another run" in done.err and done.err.count("\n") == 1
+
+
+def test_the_plan_document_is_as_promised(demo: DemoBuild, vlmix: Vlmix) -> None:
+    document = vlmix("plan", "demo", "--store", demo.store, "--json").document
+    first = document["entries"][0]
+    assert set(first) == {"id", "stage", "source", "domain", "take", "repeat", "rows", "taken", "status"}
+    assert [entry["id"] for entry in document["entries"]][:3] == ["captions", "chart_samples", "pictures"]
+    assert document["rows"] == {
+        "resolved": 450 + 70 + 30 + 700 + 60 + 350 + 500 + 200 + 200 + 200 + 350 + 60 + 10 + 40
+    } | {
+        "assumed": 0,
+        "unresolved": 0,
+    }
+
+
+def test_one_source_stands_in_two_entries_of_a_stage(demo: DemoBuild) -> None:
+    entries = [entry.source for entry in mixes(demo)["sft"].manifest.entries]
+    assert entries.count("demo.charts") == 2
+
+
+def test_lists_for_programs_are_one_document(demo: DemoBuild, vlmix: Vlmix) -> None:
+    sources = vlmix("sources", "list", "--store", demo.store, "--json").document["sources"]
+    assert {"demo.charts", "demo.pictures"} <= {source["name"] for source in sources}
+    assert vlmix("sources", "show", "demo.charts", "--store", demo.store).document["layout"] == "onevision"
+    assert "periodic_share" in vlmix("filters", "list", "--json").document["filters"]["periodic_share"]
+    assert Path(vlmix("report", "demo", "--store", demo.store, "--json").document["report"]).is_file()
+
+
+def test_the_table_as_csv(demo: DemoBuild, vlmix: Vlmix, tmp_path: Path) -> None:
+    out = tmp_path / "demo.csv"
+    assert vlmix("table", "demo.sft", "--store", demo.store, "--out", out).code == 0
+    assert pl.read_csv(out, infer_schema_length=0).height == mixes(demo)["sft"].decisions.height
+    assert vlmix("table", "demo.sft", "--store", demo.store, "--out", tmp_path / "demo.xlsx").code == 2
+
+
+def test_the_report_shows_the_planted_defects(demo: DemoBuild) -> None:
+    html = Path(demo.document["report"]).read_text()
+    for words in ("Planted defects", "near_duplicate_picture", "should stay", "From rows read to rows emitted"):
+        assert words in html
+    assert "<script" not in html and 'src="http' not in html

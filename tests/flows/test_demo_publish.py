@@ -32,7 +32,7 @@ DEFECTS = {
     "empty_answer",
     "dead_link",
     "flaky_ok",
-    "broken_score_ok",
+    "broken_score",
     "refusal",
     "legit_repetition_ok",
     "unreadable_script",

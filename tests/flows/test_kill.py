@@ -1,6 +1,7 @@
 """Pull the plug at several points and run again: same digest, nothing that was complete is done twice."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -9,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, DemoBuild, Vlmix, environment
+from commands import ROOT, DemoBuild, Vlmix, environment
 
 pytestmark = pytest.mark.integration
 
@@ -46,17 +47,29 @@ def test_killed_and_run_again(demo: DemoBuild, vlmix: Vlmix, tmp_path: Path, sha
     os.kill(run.pid, signal.SIGKILL)
     run.wait()
     wait_for_orphans(run.pid)
-    before = files(store)
+    before = complete(store)
     again = vlmix("run", "build-sft-mix", "--store", store, "--json")
     assert again.code == 0, again.err
     assert again.document["digest"] == demo.document["digest"]
     after = files(store)
-    # parts of score tables go when their table is complete; everything else stays as it was written
+    # parts of score tables go when their table is complete; every other complete file stays as it was written
     assert all(after.get(path) in {time_before, None} for path, time_before in before.items())
     gone = [path for path in before if path not in after]
     assert all(path.name.startswith("part-") for path in gone)
     assert not list(store.rglob("*.tmp"))
     assert {path.relative_to(store) for path in after} == {path.relative_to(demo.store) for path in files(demo.store)}
+
+
+def complete(store: Path) -> dict[Path, int]:
+    """Files of units that were complete: whole boxes, and finished shards, parts, download logs and ledger files."""
+    return {path: modified for path, modified in files(store).items() if is_complete(path)}
+
+
+def is_complete(path: Path) -> bool:
+    if (path.parent / "index.json").is_file() or path.name.startswith(("part-", "log-", "asked-")):
+        return True
+    number = re.search(r"-(\d{5})", path.name)
+    return number is not None and (path.parent / f"shard-{number[1]}.json").is_file()
 
 
 def wait_for_orphans(group: int) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import ROOT, DemoBuild, environment
+from commands import ROOT, DemoBuild, environment
 
 pytestmark = pytest.mark.integration
 
@@ -20,7 +20,7 @@ PATIENCE = 180.0
 
 
 def prefect(*arguments: str, env: Mapping[str, str], cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "prefect", *arguments]
+    command = [str(Path(sys.executable).with_name("prefect")), *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=environment(env), cwd=cwd, check=False)
 
 
@@ -117,6 +117,13 @@ def test_the_nightly_schedule_is_cron_with_a_timezone(server: dict[str, str]) ->
     assert deployment["schedules"][0]["schedule"]["cron"] == "30 2 * * *"
     assert deployment["schedules"][0]["schedule"]["timezone"] == "UTC"
     assert deployment["parameter_openapi_schema"]["properties"]["workers"]["title"] == "workers"
+
+
+def test_python_m_prefect_knows_the_command_too(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "prefect", "run", "build-sft-mix", "--help"]
+    env = environment({"PREFECT_HOME": str(tmp_path)})
+    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=ROOT, check=False)
+    assert done.returncode == 0 and "--recipe" in done.stdout
 
 
 def test_prefect_run_tells_usage_errors(tmp_path: Path) -> None:
