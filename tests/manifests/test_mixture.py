@@ -1,0 +1,386 @@
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from itertools import pairwise
+from math import floor
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from manifests.clusters import CLUSTERS, Item
+from manifests.manifest import Digests, Manifest
+from manifests.mixture import DECISIONS, IDS, Items, Mixture, SourceScores, mix, report
+from manifests.plan import SourceFacts, plan
+from manifests.recipe import Dedup, Entry, Recipe, Rule, Rules
+from shards.errors import ConservationError
+
+SCORES: dict[str, Any] = {"quality": pl.Float32}
+RULES = Rules(
+    list=(
+        Rule(name="low", when="quality < 3", then="drop"),
+        Rule(name="middling", when="quality < 5", then="review"),
+        Rule(name="praised", when="quality > 9", then="keep"),
+    )
+)
+NO_DIGESTS = Digests(ids="", decisions="", clusters="")
+
+Row = tuple[Any, int]
+"""Quality, or the state of a null one, and what the row says: equal numbers are duplicates."""
+
+
+def source(name: str, rows: Sequence[Row], quarantined: Sequence[int] = ()) -> SourceScores:
+    """Text-only rows; `quarantined` are positions that hold no sample."""
+    published = len(rows) + len(quarantined)
+    qualities = [None if isinstance(quality, str) else quality for quality, _ in rows]
+    scores = pl.DataFrame(
+        {
+            "key": pl.Series([f"{name}/train/{row:04}" for row in range(len(rows))], dtype=pl.String),
+            "position": pl.Series([p for p in range(published) if p not in quarantined], dtype=pl.Int64),
+            "quality": pl.Series(qualities, dtype=pl.Float32),
+            "quality_state": pl.Series([q if isinstance(q, str) else None for q, _ in rows], dtype=pl.String),
+            "num_images": pl.Series([row % 3 for row in range(len(rows))], dtype=pl.Int32),
+            "question_chars": pl.Series([10 + row for row in range(len(rows))], dtype=pl.Int32),
+            "answer_chars": pl.Series([100] * len(rows), dtype=pl.Int32),
+            "text": pl.Series([text for _, text in rows], dtype=pl.Int64),
+        }
+    )
+    reasons = {"broken_record": len(quarantined)} if quarantined else {}
+    return SourceScores(name, "cc0", f"shards-{name}", published, reasons, {"marker_added": 1}, scores)
+
+
+def items_of(sources: Mapping[str, SourceScores]) -> Items:
+    def items(name: str, keys: pl.Series) -> list[Item]:
+        assert keys.is_unique().all()
+        rows = sources[name].scores.filter(pl.col("key").is_in(keys.implode()))
+        return [
+            Item(key, place, (), (), 0, text, 0) for key, place, text in rows["key", "position", "text"].iter_rows()
+        ]
+
+    return items
+
+
+def made(
+    entries: Sequence[Entry], *sources: SourceScores, rules: Rules = RULES, **fields: Any
+) -> tuple[Mixture, Manifest]:
+    recipe = Recipe(name="mine", rules=rules, entries=tuple(entries), **fields)
+    by_name = {each.name: each for each in sources}
+    source_of = {entry.id: str(entry.source) for entry in entries}
+    facts = {
+        ("sft", entry.id): SourceFacts(
+            name=source_of[entry.id], licence="cc0", rows=by_name[source_of[entry.id]].published, status="resolved"
+        )
+        for entry in entries
+    }
+    (stage,) = plan(recipe, facts, SCORES).stages
+    mixture = mix(recipe, stage, by_name, source_of, items_of(by_name))
+    digests = Digests(ids=digest(mixture.ids), decisions=digest(mixture.decisions), clusters=digest(mixture.clusters))
+    return mixture, report(recipe, stage, by_name, source_of, mixture, judge="tiny", digests=digests)
+
+
+def digest(frame: pl.DataFrame) -> str:
+    return sha256(frame.write_json().encode()).hexdigest()
+
+
+def good(*texts: int) -> list[Row]:
+    return [(8, text) for text in texts]
+
+
+def outcomes(mixture: Mixture, entry: str) -> list[str | None]:
+    rows = mixture.decisions.filter(pl.col("entry") == entry)
+    return [outcome or verdict for verdict, outcome in rows.select("verdict", "outcome").iter_rows()]
+
+
+# one idea at a time
+
+
+def test_every_step_leaves_its_count() -> None:
+    rows: list[Row] = [(1, 0), (4, 1), ("error", 2), ("not_applicable", 3), *good(3, 4, 5, 6), (10, 7), (8, 8)]
+    entry = Entry.model_validate(
+        {"id": "a", "source": "s", "take": {"kind": "first", "rows": 10}, "cap": 4, "repeat": 1.5}
+    )
+    mixture, manifest = made([entry], source("s", rows, quarantined=[2]))
+    assert outcomes(mixture, "a").count("written") == 4
+    (one,) = manifest.entries
+    assert one.counts.model_dump() == {
+        "read": 11,
+        "quarantined": 1,
+        "made": 10,
+        "not_taken": 1,
+        "keep": 6,
+        "drop": 1,
+        "review": 1,
+        "unscored": 1,
+        "duplicates": 1,
+        "capped": 1,
+        "written": 4,
+        "emitted": 6,
+    }
+    assert outcomes(mixture, "a")[:3] == ["drop", "review", "unscored"]
+    assert outcomes(mixture, "a")[4] == "duplicate"
+    assert outcomes(mixture, "a")[9] == "not_taken"
+    assert one.rules == {"low": 1, "middling": 1, "praised": 1}
+    assert one.quarantine == {"broken_record": 1}
+    assert one.take == {"kind": "first", "rows": 10, "rounding": "ceil"}
+    assert manifest.totals == one.counts
+    assert manifest.domains["general"].repeat == 1.0
+
+
+def test_tables_have_their_schemas_and_order() -> None:
+    mixture, _ = made([Entry(id="b", source="s"), Entry(id="a", source="s")], source("s", good(1, 1, 2)))
+    assert mixture.decisions.schema == DECISIONS
+    assert mixture.clusters.schema == CLUSTERS
+    assert mixture.ids.schema == IDS
+    assert mixture.decisions["entry"].to_list() == ["a"] * 3 + ["b"] * 3
+    assert mixture.decisions["position"].to_list() == [0, 1, 2] * 2
+    assert mixture.ids.rows() == [(entry, f"s/train/000{row}", 1) for entry in "ab" for row in (0, 2)]
+
+
+def test_a_row_that_is_not_taken_has_neither_rule_nor_reason() -> None:
+    entry = Entry.model_validate({"id": "a", "source": "s", "take": {"kind": "first", "rows": 1}})
+    mixture, _ = made([entry], source("s", [(1, 0), (1, 1), ("error", 2)]))
+    assert mixture.decisions.select("verdict", "rule", "reasons", "unknown", "outcome", "times").rows() == [
+        ("drop", "low", ["low", "middling"], [], None, 0),
+        ("not_taken", None, [], [], None, 0),
+        ("not_taken", None, [], [], None, 0),
+    ]
+
+
+def test_entries_of_one_source_take_random_rows_of_their_own() -> None:
+    half = {"source": "s", "take": {"kind": "random", "percent": 50}}
+    entries = [Entry.model_validate({"id": name, **half}) for name in ("a", "b")]
+    mixture, _ = made(entries, source("s", good(*range(40))))
+    first, second = (set(mixture.ids.filter(pl.col("entry") == name)["key"]) for name in ("a", "b"))
+    assert (len(first), len(second)) == (20, 20)
+    assert first != second
+
+
+def test_a_recipe_without_rules_keeps_every_row() -> None:
+    _, manifest = made([Entry(id="a", source="s")], source("s", [(1, 0), ("error", 1), (4, 2)]), rules=Rules())
+    assert manifest.totals.written == 3
+
+
+@pytest.mark.parametrize("rows", [[], [(1, 0)]])
+def test_an_entry_that_writes_nothing_is_still_counted(rows: list[Row]) -> None:
+    mixture, manifest = made([Entry(id="a", source="s", repeat=2)], source("s", rows, quarantined=[0, 1]))
+    assert manifest.totals.read == len(rows) + 2
+    assert manifest.totals.emitted == 0
+    assert manifest.domains["general"].repeat is None
+    assert mixture.ids.schema == IDS
+
+
+def test_the_same_key_in_two_entries_is_no_duplicate_of_itself() -> None:
+    entries = [Entry(id="all", source="s"), Entry(id="again", source="s", repeat=2)]
+    mixture, manifest = made(entries, source("s", good(1, 2, 3)))
+    assert mixture.clusters.height == 0
+    assert [entry.counts.written for entry in manifest.entries] == [3, 3]
+    assert [entry.counts.emitted for entry in manifest.entries] == [3, 6]
+
+
+def test_duplicates_are_found_across_sources_and_entries() -> None:
+    entries = [Entry(id="b", source="t"), Entry(id="a", source="s")]
+    mixture, _ = made(entries, source("s", good(1, 2)), source("t", good(2, 3)))
+    assert outcomes(mixture, "a") == ["written", "written"]
+    assert outcomes(mixture, "b") == ["duplicate", "written"]
+    assert mixture.clusters["key"].to_list() == ["s/train/0001", "t/train/0000"]
+
+
+def test_a_dropped_row_duplicates_nothing() -> None:
+    mixture, _ = made([Entry(id="a", source="s")], source("s", [(1, 5), (4, 5), ("error", 5), (8, 5)]))
+    assert outcomes(mixture, "a") == ["drop", "review", "unscored", "written"]
+    assert mixture.clusters.height == 0
+
+
+def test_off_keeps_duplicates() -> None:
+    mixture, manifest = made([Entry(id="a", source="s")], source("s", good(1, 1)), dedup=Dedup(level="off"))
+    assert manifest.totals.written == 2
+    assert mixture.clusters.schema == CLUSTERS
+
+
+def test_pictures_and_characters_count_repeats() -> None:
+    # rows 0, 1, 2 hold 0, 1, 2 pictures and 110, 111, 112 characters
+    entry = Entry(id="a", source="s", repeat=3)
+    (one,) = made([entry], source("s", [(8, 0), (1, 1), (8, 2)]))[1].entries
+    assert (one.pictures, one.characters) == (3 * 2, 3 * (110 + 112))
+
+
+def test_exempt_entries_are_named_with_the_reason() -> None:
+    low = {"name": "low", "when": "quality < 3", "then": "drop", "exempt": [{"entry": "a", "reason": "exact answers"}]}
+    entries = [Entry(id="a", source="s"), Entry(id="b", source="s")]
+    _, manifest = made(entries, source("s", [(1, 0)]), rules=Rules.model_validate({"list": [low]}))
+    assert [entry.exempt for entry in manifest.entries] == [{"low": "exact answers"}, {}]
+    assert [entry.counts.keep for entry in manifest.entries] == [1, 0]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_larger_cap_contains_a_smaller(seed: int) -> None:
+    def written(cap: int | None) -> set[str]:
+        mixture, _ = made([Entry(id="a", source="s", cap=cap)], source("s", good(*range(20))), seed=seed)
+        return set(mixture.ids["key"])
+
+    sets = [written(cap) for cap in (0, 1, 5, 19, 20, 99, None)]
+    assert [len(keys) for keys in sets] == [0, 1, 5, 19, 20, 20, 20]
+    assert all(small <= large for small, large in pairwise(sets))
+    assert sets[2] != {f"s/train/{row:04}" for row in range(5)}
+
+
+def test_a_lost_row_is_noticed() -> None:
+    recipe = Recipe(name="mine", rules=RULES, entries=(Entry(id="a", source="s"),))
+    facts = {("sft", "a"): SourceFacts(name="s", licence="cc0", rows=2, status="resolved")}
+    (stage,) = plan(recipe, facts, SCORES).stages
+    sources = {"s": source("s", good(1, 2))}
+    mixture = mix(recipe, stage, sources, {"a": "s"}, items_of(sources))
+    broken = mixture.decisions.with_columns(pl.lit(None, pl.String).alias("outcome"))
+    with pytest.raises(ConservationError, match=r"mixture `mine\.sft`: `keep` is 2, its parts add up to 0"):
+        report(recipe, stage, sources, {"a": "s"}, mixture._replace(decisions=broken), judge="off", digests=NO_DIGESTS)
+
+
+# random mixtures
+
+
+QUALITIES = st.sampled_from([0, 2.5, 4, 8, 10, "not_applicable", "not_asked", "no_answer", "error"])
+TAKES = st.one_of(
+    st.just({"kind": "all"}),
+    st.fixed_dictionaries({"kind": st.sampled_from(["first", "end", "random"]), "rows": st.integers(0, 15)}),
+    st.fixed_dictionaries({"kind": st.sampled_from(["first", "end", "random"]), "percent": st.integers(0, 100)}),
+)
+
+
+@st.composite
+def sources_drawn(draw: Any) -> list[SourceScores]:
+    drawn = []
+    for name in ("s", "t"):
+        rows = draw(st.lists(st.tuples(QUALITIES, st.integers(0, 6)), max_size=12))
+        gaps = draw(st.sets(st.integers(0, len(rows)), max_size=3))
+        # quarantine may only leave gaps inside the file: positions run up to rows + gaps
+        drawn.append(source(name, rows, sorted(gaps)))
+    return drawn
+
+
+def entry_drawn(name: str) -> st.SearchStrategy[Entry]:
+    return st.fixed_dictionaries(
+        {
+            "id": st.just(name),
+            "source": st.sampled_from(["s", "t"]),
+            "domain": st.sampled_from(["chat", "chart"]),
+            "take": TAKES,
+            "cap": st.none() | st.integers(0, 6),
+            "repeat": st.sampled_from([0.3, 1, 1.5, 2, 3.999]),
+        }
+    ).map(Entry.model_validate)
+
+
+ENTRIES = st.integers(1, 4).flatmap(lambda count: st.tuples(*[entry_drawn(f"e{number}") for number in range(count)]))
+MIXES = st.tuples(ENTRIES, sources_drawn(), st.sampled_from(["pair", "off"]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(MIXES)
+def test_every_row_is_accounted_for(drawn: tuple[list[Entry], list[SourceScores], Any]) -> None:
+    entries, sources, level = drawn
+    mixture, manifest = made(entries, *sources, dedup=Dedup(level=level))
+    by_name = {each.name: each for each in sources}
+    said = pl.concat([each.scores.select("key", "text") for each in sources])
+    for entry, one in zip(entries, manifest.entries, strict=True):
+        counts, origin = one.counts, by_name[str(entry.source)]
+        assert counts.read == origin.published
+        assert counts.made == origin.scores.height == counts.read - counts.quarantined
+        assert counts.made == counts.not_taken + counts.keep + counts.drop + counts.review + counts.unscored
+        assert counts.keep == counts.duplicates + counts.capped + counts.written
+        unique = counts.keep - counts.duplicates
+        assert counts.written == (unique if entry.cap is None else min(entry.cap, unique))
+        assert counts.emitted == floor(round(entry.repeat * 1000) * counts.written / 1000)
+        rows = mixture.decisions.filter(pl.col("entry") == entry.id)
+        assert sorted(rows["key"]) == sorted(origin.scores["key"])
+        assert counts.emitted == rows["times"].sum()
+        assert set(rows.filter(pl.col("outcome") == "written")["times"]) <= {
+            floor(entry.repeat),
+            floor(entry.repeat) + 1,
+        }
+        assert rows.filter((pl.col("outcome") == "written").ne_missing(True))["times"].sum() == 0
+        assert (rows["outcome"].is_not_null() == (rows["verdict"] == "keep")).all()
+    # no two rows kept by dedup say the same, and what was dropped says what a kept row says
+    kept = mixture.decisions.filter(pl.col("verdict") == "keep").join(said, on="key")
+    distinct = kept.filter(pl.col("outcome") != "duplicate").unique("key")
+    if level == "pair":
+        assert distinct["text"].is_unique().all()
+    else:
+        assert kept.filter(pl.col("outcome") == "duplicate").height == 0
+    assert set(kept["text"]) == set(distinct["text"])
+
+
+@settings(max_examples=40, deadline=None)
+@given(MIXES, st.randoms(use_true_random=False))
+def test_the_order_of_entries_changes_no_row(drawn: tuple[list[Entry], list[SourceScores], Any], random: Any) -> None:
+    entries, sources, level = drawn
+    before, first = made(entries, *sources, dedup=Dedup(level=level))
+    shuffled = random.sample(list(entries), len(entries))
+    after, second = made(shuffled, *sources[::-1], dedup=Dedup(level=level))
+    for one, other in zip(before, after, strict=True):
+        assert_frame_equal(one, other)
+    assert {entry.id: entry for entry in first.entries} == {entry.id: entry for entry in second.entries}
+    assert first.domains == second.domains
+    assert first.totals == second.totals
+
+
+@settings(max_examples=40, deadline=None)
+@given(MIXES)
+def test_domains_add_up_and_show_the_repeat_factor(drawn: tuple[list[Entry], list[SourceScores], Any]) -> None:
+    entries, sources, level = drawn
+    _, manifest = made(entries, *sources, dedup=Dedup(level=level))
+    assert set(manifest.domains) == {entry.domain for entry in entries}
+    for name, domain in manifest.domains.items():
+        inside = [entry.counts for entry in manifest.entries if entry.domain == name]
+        for field in type(manifest.totals).model_fields:
+            assert getattr(domain, field) == sum(getattr(counts, field) for counts in inside)
+        assert domain.repeat == (pytest.approx(domain.emitted / domain.keep, abs=1e-6) if domain.keep else None)
+    for field in type(manifest.totals).model_fields:
+        assert getattr(manifest.totals, field) == sum(getattr(domain, field) for domain in manifest.domains.values())
+
+
+@settings(max_examples=30, deadline=None)
+@given(MIXES, st.integers(0, 3))
+def test_an_entry_does_not_feel_its_neighbours_without_dedup(
+    drawn: tuple[list[Entry], list[SourceScores], Any], place: int
+) -> None:
+    entries, sources, _ = drawn
+    alone = entries[place % len(entries)]
+    together, _ = made(entries, *sources, dedup=Dedup(level="off"))
+    single, _ = made([alone], *sources, dedup=Dedup(level="off"))
+    assert_frame_equal(together.decisions.filter(pl.col("entry") == alone.id), single.decisions)
+
+
+# digests
+
+
+ROWS: list[Row] = [(8, 0), (8, 1), (1, 2), (4, 3), ("error", 4)]
+
+
+def digest_of(rows: list[Row], **fields: Any) -> str:
+    return made([Entry.model_validate({"id": "a", "source": "s", **fields})], source("s", rows))[1].digest()
+
+
+def test_equal_content_has_an_equal_digest() -> None:
+    assert digest_of(ROWS) == digest_of(list(ROWS))
+    assert len(digest_of(ROWS)) == 64
+    assert Manifest.model_validate_json(made([Entry(id="a", source="s")], source("s", ROWS))[1].model_dump_json())
+
+
+@pytest.mark.parametrize(
+    ("rows", "fields"),
+    [
+        ([(1, 0), *ROWS[1:]], {}),  # keep becomes drop
+        ([(10, 0), *ROWS[1:]], {}),  # kept by another rule
+        ([(8, 1), *ROWS[1:]], {}),  # a duplicate
+        ([*ROWS[:3], ("error", 3), (4, 4)], {}),  # two verdicts change places, every count stays
+        ([*ROWS[:4], ("not_asked", 4)], {}),
+        (ROWS, {"repeat": 1.5}),
+        (ROWS, {"cap": 1}),
+        (ROWS, {"take": {"kind": "first", "rows": 4}}),
+        (ROWS, {"domain": "chat"}),
+    ],
+)
+def test_any_decision_changes_the_digest(rows: list[Row], fields: dict[str, Any]) -> None:
+    assert digest_of(rows, **fields) != digest_of(ROWS)
