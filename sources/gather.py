@@ -38,6 +38,10 @@ GATHERED = {
 MAX_PICTURE_BYTES = 64 << 20
 """Bytes of one encoded picture above which it is refused. Ours: the largest honest page scan we met has 30 MB."""
 
+_CHUNK = 1 << 20
+_EMPTY_READS = 8
+"""Reads past the end after which an archive is given up; a whole one without its last blocks needs three. Ours."""
+
 
 class GatherIndex(BaseModel):
     """Counts of gathered pictures by outcome (`ok` or a reason) and members of the archive that nobody refers to."""
@@ -160,12 +164,14 @@ def _members(source: Source, group: list[RawFile]) -> Iterator[tuple[str, bytes,
     try:
         with _Joined([file.path for file in group]) as joined:
             stream = gzip.GzipFile(fileobj=joined) if _is_gzip(group[0].path) else joined
-            with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Strict) as archive:
+            with tarfile.open(fileobj=_Ending(stream), mode="r|", tarinfo=_Strict) as archive:
                 for member in archive:
                     if member.isreg() and not member.issparse() and member.size <= MAX_PICTURE_BYTES:
                         handle = archive.extractfile(member)
                         assert handle is not None
                         yield member.name.removeprefix("./"), handle.read(), member.offset_data
+            while stream is not joined and stream.read(_CHUNK):
+                pass  # gzip compares its checksum at the end of the stream, which lies behind that of the archive
     except (tarfile.TarError, EOFError, OSError, zlib.error, ValueError, RecursionError) as error:
         # headers are parsed as they come: broken numbers and names are a ValueError, endless chains a RecursionError
         remedy = "fetch the archive again; is a piece missing?"
@@ -179,8 +185,25 @@ class _Strict(tarfile.TarInfo):
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         try:
             return super().frombuf(buf, encoding, errors)
-        except (tarfile.TruncatedHeaderError, tarfile.InvalidHeaderError) as error:
-            raise tarfile.ReadError(f"damaged header: {error}") from error
+        except tarfile.HeaderError as error:
+            if any(buf):
+                raise tarfile.ReadError(f"damaged header: {error}") from error
+            raise  # nothing, or a block of zeros: the end
+
+
+class _Ending(io.RawIOBase):
+    """Stops reading past the end; `tarfile` would skip a member of 2^62 bytes by 2^48 reads of nothing."""
+
+    def __init__(self, stream: io.BufferedIOBase | io.RawIOBase) -> None:
+        self._stream = stream
+        self._empty = 0
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self._empty = 0 if data else self._empty + 1
+        if self._empty > _EMPTY_READS:
+            raise EOFError("a member is larger than the archive")
+        return data or b""
 
 
 class _Joined(io.RawIOBase):

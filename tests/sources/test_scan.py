@@ -1,0 +1,110 @@
+"""What the first look at a source finds: rows, names and picture references."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from shards.errors import CatalogError
+from sources.raw import Digests, raw_files
+from sources.scan import ScanIndex, check_layouts, layout_of, read_items, reading_fingerprint
+from sources.spec import Source
+
+KEYED = {"layout": "table", "columns": {"key": "k", "user": ["q"], "images": ["i"]}}
+
+
+def test_references_are_distinct_and_in_natural_order(raw, make) -> None:
+    url = "https://example.org/a.png"
+    pictures = ["10.png", "2.png", url, "2.png", "./2.png", "01.png", "1.png", "001.png", None]
+    raw({"a.jsonl": [{"k": str(row), "q": "?", "i": name} for row, name in enumerate(pictures)]})
+    refs = pl.read_parquet(make(**KEYED).scanned.path / "refs.parquet")
+    assert refs.filter(pl.col("kind") == "url").rows() == [("url", url, None)]
+    members = refs.filter(pl.col("kind") == "member")["ref"].to_list()
+    assert sorted(members[:3]) == ["001.png", "01.png", "1.png"]
+    assert members[3:] == ["2.png", "10.png"]
+
+
+def test_the_sha256_of_a_url_is_kept(raw, make) -> None:
+    row = {"image_url": "https://example.org/a.png", "image_sha256": "A" * 64, "question": "?", "answer": "!"}
+    raw({"a.jsonl": [row]})
+    refs = pl.read_parquet(make(layout="pixmo_ask").scanned.path / "refs.parquet")
+    assert refs.rows() == [("url", "https://example.org/a.png", "a" * 64)]
+
+
+@pytest.mark.parametrize(
+    ("keys", "named"),
+    [
+        (["a", "b"], True),
+        (["a", "a"], False),
+        (["a", ""], False),
+        ([1, 2], True),
+        ([1, "1"], False),
+        ([], False),
+    ],
+)
+def test_names_count_when_every_row_has_one_of_its_own(raw, make, keys: list[str], named: bool) -> None:
+    raw({"a.jsonl": [{"k": key, "q": "?"} for key in keys]})
+    assert make(**KEYED).scanned.index(ScanIndex).named == named
+
+
+def test_rows_are_counted_over_all_files_in_their_order(raw) -> None:
+    base = raw({"p-10.jsonl": [{"q": "e"}], "p-2.jsonl": [{"q": "a"}, "{", {"q": "c"}], "p-3.jsonl": ""})
+    source = Source(name="s", layout="table", files=("*.jsonl",), columns={"user": ["q"]})
+    items = [(file, row, item.row) for file, row, item in read_items(source, raw_files(source, base))]
+    assert items == [("p-2.jsonl", 0, 0), ("p-2.jsonl", 1, 1), ("p-2.jsonl", 2, 2), ("p-10.jsonl", 3, 0)]
+
+
+def test_a_row_in_parts_is_one_row(raw, make) -> None:
+    table = {"table": {"table": [["", "2019"], ["kites", "4"]]}, "paragraphs": [{"text": "All sold."}]}
+    two = {**table, "questions": [{"question": "a", "answer": "b"}, {"question": "c", "answer": "d"}]}
+    raw({"a.jsonl": [two, "{", two]})
+    index = make(layout="tatqa").scanned.index(ScanIndex)
+    assert (index.raw_rows, index.items) == (3, 5)
+
+
+def test_a_picture_folder_is_not_opened(raw) -> None:
+    base = raw({"p/a.jpg": b"no picture at all", "p/b/c.jpg": b""})
+    source = Source(name="s", layout="picture_folder", root="p")
+    items = [(row, item.name) for _, row, item in read_items(source, raw_files(source, base))]
+    assert items == [(0, "a.jpg"), (1, "b/c.jpg")]
+
+
+def test_raw_digests_are_kept_in_the_index(raw, make, tmp_path: Path) -> None:
+    base = raw({"a.jsonl": [{"k": "1", "q": "?"}]})
+    source = Source(name="s", layout="table", files=("*.jsonl",), columns=KEYED["columns"])
+    (file,) = raw_files(source, base)
+    index = make(**KEYED).scanned.index(ScanIndex)
+    assert index.raw == [Digests(tmp_path / "other.json")(file)]
+
+
+BASE = {"name": "s", "layout": "llava", "files": ["*.json"]}
+READING = reading_fingerprint(Source(**BASE))
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"licence": "MIT"}, True),
+        ({"rows": 5, "rows_basis": "card"}, True),
+        ({"quarantine_limit": 0.5}, True),
+        ({"root": "elsewhere"}, True),
+        ({"files": ["other/*.json"]}, True),
+        ({"layout": "chat"}, False),
+        ({"prompt": "What?"}, False),
+        ({"native": ["clip"]}, False),
+        ({"columns": {"user": ["q"]}}, False),
+    ],
+)
+def test_the_reading_is_named_by_what_decides_the_samples(change: dict[str, object], same: bool) -> None:
+    assert (reading_fingerprint(Source(**{**BASE, **change})) == READING) is same
+
+
+def test_an_unknown_layout_names_the_known_ones() -> None:
+    with pytest.raises(CatalogError, match=r"source `s`: unknown layout `lava`; known: chat, .*llava"):
+        layout_of(Source(name="s", layout="lava"))
+
+
+def test_a_table_needs_columns_before_any_work() -> None:
+    check_layouts([Source(**BASE)])
+    with pytest.raises(CatalogError, match="layout `table` needs `columns`"):
+        check_layouts([Source(**BASE), Source(name="t", layout="table", files=("*.csv",))])
