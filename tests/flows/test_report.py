@@ -73,7 +73,7 @@ def items(source: str, keys: pl.Series) -> list[Item]:
     for key in keys:
         number = int(key.rsplit("/", 1)[1])
         picture = number - (number % 5 == 4) + 1000 * len(source)
-        found.append(Item(key, (f"{key}",), (picture * 0x9E3779B97F4A7C15 % 2**64,), 1, 1, 100))
+        found.append(Item(key, number, (f"{key}",), (picture * 0x9E3779B97F4A7C15 % 2**64,), 1, 1, 100))
     return found
 
 
