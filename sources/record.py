@@ -73,7 +73,7 @@ class Defect:
 
     Reasons are lower-case words joined by `_`: `broken_record` (not parsable), `wrong_type`, `missing_field`,
     `marker_mismatch`, `mixed_media`, `unsafe_path`, `picture_missing`, `picture_*` (see shards/picture.py),
-    `duplicate_key`.
+    `nothing_legible`, `not_parsed`, `caption_missing` (what a layout needs is not in the record).
     """
 
     row: int
@@ -91,6 +91,8 @@ class Layout(Protocol):
     """
 
     version: ClassVar[int]
+    evidence: ClassVar[str]
+    """What the shape was read from: `real rows`, `upstream code`, `card` or `remembered`."""
 
     def __call__(self, path: Path, source: Source) -> Iterator[Record | Defect]:
         """Yield one or more items for every raw row of the file, in file order."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 from sources.layouts.markers import escape_literals
 from sources.layouts.media import pictures_of
 from sources.layouts.rows import Raw, convert
-from sources.layouts.turns import read_turns
+from sources.layouts.turns import read_turns, renamed
 from sources.layouts.value import chosen, extras, need
 from sources.record import Defect, Record
 from sources.spec import Source
@@ -18,7 +18,8 @@ from sources.spec import Source
 class Chat:
     """Rows of {id, images, conversation or conversations, source}; `<image>` may stand anywhere, in any turn."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
+    evidence: ClassVar[str] = "real rows"
 
     def __call__(self, path: Path, source: Source) -> Iterator[Record | Defect]:
         """One record or defect per row."""
@@ -34,4 +35,5 @@ def _record(raw: Raw, source: Source) -> Record:
         pictures=pictures_of(fields.get("images"), "images"),
         meta=extras(fields, ("images", name, *source.native)),
         native=chosen(fields, source.native),
+        repairs=renamed(fields[name]),
     )

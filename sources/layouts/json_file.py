@@ -1,5 +1,7 @@
 """JSON text to values: whole files in a bounded window, and single lines."""
 
+import gzip
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +20,24 @@ _LONGEST_WORD: Final = 16
 _DECODER: Final = json.JSONDecoder(parse_constant=lambda _: None)
 
 
+WRAPPER: Final = "data"
+"""An object whose only member has this name and is a list is read as that list."""
+
+
 class Broken(NamedTuple):
     """Stands for a row that is not readable; `why` is a phrase for people."""
 
     why: str
+
+
+def open_bytes(path: Path) -> io.BufferedReader:
+    """A file as bytes, unpacked on the way where its name ends in `.gz`."""
+    return io.BufferedReader(gzip.GzipFile(path)) if path.suffix == ".gz" else path.open("rb")
+
+
+def open_text(path: Path, *, newline: str = "", errors: str = "strict") -> TextIO:
+    """A file as UTF-8 text without its byte order mark, unpacked on the way where its name ends in `.gz`."""
+    return io.TextIOWrapper(open_bytes(path), encoding="utf-8-sig", errors=errors, newline=newline)
 
 
 def parse_line(line: bytes) -> object:
@@ -41,27 +57,75 @@ def parse_line(line: bytes) -> object:
 def iter_elements(path: Path) -> Iterator[tuple[str, object]]:
     """Name and value of each element of a JSON array (name empty) or of a JSON object.
 
-    Memory is bounded by the longest element, not by the file.
+    Memory is bounded by the longest element, not by the file. `{"data": [...]}` is read as the array.
 
     Raises:
         ValueError: the text is not a JSON array or object up to its end.
     """
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with open_text(path) as file:
         window = _Window(file)
-        close = "]" if window.take("[{") == "[" else "}"
-        if window.peek() != close:
-            yield window.element(named=close == "}")
-            while window.take("," + close) == ",":
-                yield window.element(named=close == "}")
+        if window.take("[{") == "[":
+            yield from _rest(window, "]")
+        elif window.peek() == "}":
+            window.take("}")
         else:
-            window.take(close)
+            name = window.name()
+            if name == WRAPPER and window.peek() == "[":
+                window.take("[")
+                yield from _rest(window, "]")
+                window.take("}")
+            else:
+                yield name, window.value()
+                if window.take(",}") == ",":
+                    yield from _more(window, "}")
         if window.peek():
             raise ValueError(f"expected the end of the file, found more text at character {window.position}")
 
 
+def iter_nested(path: Path) -> Iterator[tuple[str, str, object]]:
+    """Section, name and value of each element of the arrays (name empty) and objects in one JSON object.
+
+    A section that is neither has one value and no name. Memory is bounded by the longest element.
+
+    Raises:
+        ValueError: the text is not a JSON object up to its end.
+    """
+    with open_text(path) as file:
+        window = _Window(file)
+        window.take("{")
+        more = window.peek() != "}"
+        if not more:
+            window.take("}")
+        while more:
+            section = window.name()
+            if window.peek() in ("[", "{"):
+                close = "]" if window.take("[{") == "[" else "}"
+                yield from ((section, name, value) for name, value in _rest(window, close))
+            else:
+                yield section, "", window.value()
+            more = window.take(",}") == ","
+        if window.peek():
+            raise ValueError(f"expected the end of the file, found more text at character {window.position}")
+
+
+def _rest(window: "_Window", close: str) -> Iterator[tuple[str, object]]:
+    """The elements of an array or object whose opening bracket is taken, and that of its end."""
+    if window.peek() == close:
+        window.take(close)
+    else:
+        yield from _more(window, close)
+
+
+def _more(window: "_Window", close: str) -> Iterator[tuple[str, object]]:
+    more = True
+    while more:
+        yield window.name() if close == "}" else "", window.value()
+        more = window.take("," + close) == ","
+
+
 def is_lines(path: Path) -> bool:
     """Whether a `.json` file holds one JSON object per line, a spelling that the hub is full of."""
-    with path.open(encoding="utf-8-sig", newline="\n", errors="replace") as file:
+    with open_text(path, newline="\n", errors="replace") as file:
         first = file.readline(_FIRST_LINE).strip()
         if not (first.startswith("{") and first.endswith("}")):
             return False
@@ -106,18 +170,16 @@ class _Window:
         self._at += 1
         return found
 
-    def element(self, *, named: bool) -> tuple[str, object]:
-        """Step over one element."""
-        name = ""
-        if named:
-            found = self._value()
-            if not isinstance(found, str):
-                raise ValueError(f"expected a name in quotes before character {self.position}")
-            name = found
-            self.take(":")
-        return name, self._value()
+    def name(self) -> str:
+        """Step over a name and its colon."""
+        found = self.value()
+        if not isinstance(found, str):
+            raise ValueError(f"expected a name in quotes before character {self.position}")
+        self.take(":")
+        return found
 
-    def _value(self) -> object:
+    def value(self) -> object:
+        """Step over one value."""
         self.peek()
         while True:
             try:

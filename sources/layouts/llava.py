@@ -9,7 +9,7 @@ from shards.schema import IMAGE_MARKER, VIDEO_MARKER
 from sources.layouts.markers import escape_literals
 from sources.layouts.media import pictures_of, videos_of
 from sources.layouts.rows import Raw, convert
-from sources.layouts.turns import count, mended, read_turns
+from sources.layouts.turns import count, mended, read_turns, renamed
 from sources.layouts.value import RowError, chosen, extras, need
 from sources.record import Defect, Message, Record
 from sources.spec import Source
@@ -22,7 +22,8 @@ class Llava:
     LLaVA-Video marks a video by `<image>`; it becomes `<video>` where a row has videos and no `<video>` of its own.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
+    evidence: ClassVar[str] = "real rows"
 
     def __call__(self, path: Path, source: Source) -> Iterator[Record | Defect]:
         """One record or defect per row."""
@@ -47,5 +48,5 @@ def _record(raw: Raw, source: Source) -> Record:
         videos=videos,
         meta=extras(fields, ("image", "video", "conversations", *source.native)),
         native=chosen(fields, source.native),
-        repairs=repairs,
+        repairs=(*renamed(fields["conversations"]), *repairs),
     )

@@ -1,7 +1,6 @@
 """What records say about their pictures and videos."""
 
 import base64
-import binascii
 import re
 from typing import Final
 
@@ -38,11 +37,30 @@ def picture_at(location: str) -> PictureRef:
     if location.startswith(("http://", "https://")):
         return Url(location)
     if location.startswith("data:"):
-        try:
-            return Embedded(base64.b64decode(location.partition(",")[2], validate=True))
-        except binascii.Error as error:
-            raise RowError("wrong_type", f"expected base64 in a data URL, found {error}") from error
+        return decoded(location.partition(",")[2], "a data URL")
     return Member(relative(location))
+
+
+def decoded(text: str, name: str) -> Embedded:
+    """The picture that a text holds as base64, line breaks in it left out.
+
+    Raises:
+        RowError: `wrong_type`.
+    """
+    try:
+        return Embedded(base64.b64decode("".join(text.split()), validate=True))
+    except ValueError as error:  # binascii.Error, or letters outside ASCII
+        raise RowError("wrong_type", f"expected base64 in {name}, found {error}") from error
+
+
+def encoded_pictures(value: object, name: str) -> tuple[PictureRef, ...]:
+    """The pictures of a base64 text or a list of them; null, empty text and an empty list say that there is none.
+
+    Raises:
+        RowError: `wrong_type`.
+    """
+    items = value if isinstance(value, list) else [] if value in (None, "") else [value]
+    return tuple(_encoded(item, name) for item in items)
 
 
 def url_of(fields: Fields) -> Url:
@@ -77,6 +95,12 @@ def relative(path: str) -> str:
     while path.startswith("./"):
         path = path[2:].lstrip("/")
     return path
+
+
+def _encoded(value: object, name: str) -> Embedded:
+    if not isinstance(value, str) or not value:
+        raise RowError("wrong_type", f"expected base64 text in `{name}`, found {kind(value) if value else 'nothing'}")
+    return decoded(value, f"`{name}`")
 
 
 def _video(value: object, name: str) -> str:

@@ -9,7 +9,7 @@ from shards.schema import IMAGE_MARKER, VIDEO_MARKER
 from sources.layouts.markers import escape, escape_literals
 from sources.layouts.media import pictures_of, videos_of
 from sources.layouts.rows import Raw, convert
-from sources.layouts.turns import read_parts
+from sources.layouts.turns import read_parts, renamed
 from sources.layouts.value import RowError, as_text, chosen, extras, kind, need, shown
 from sources.record import Defect, PictureRef, Record
 from sources.spec import Source
@@ -46,7 +46,8 @@ class Messages:
     `images` column. Parts are joined without anything between them. In a text part `<image>` is literal.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
+    evidence: ClassVar[str] = "real rows"
 
     def __call__(self, path: Path, source: Source) -> Iterator[Record | Defect]:
         """One record or defect per row."""
@@ -68,6 +69,7 @@ def _record(raw: Raw, source: Source) -> Record:
         videos=filmed,
         meta=extras(fields, ("messages", "images", "videos", *source.native)),
         native=chosen(fields, source.native),
+        repairs=renamed(fields["messages"]),
     )
 
 

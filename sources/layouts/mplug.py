@@ -9,7 +9,7 @@ from shards.schema import IMAGE_MARKER
 from sources.layouts.markers import escape
 from sources.layouts.media import pictures_of
 from sources.layouts.rows import Raw, convert
-from sources.layouts.turns import read_turns
+from sources.layouts.turns import read_turns, renamed
 from sources.layouts.value import chosen, extras, need
 from sources.record import Defect, Record
 from sources.spec import Source
@@ -21,7 +21,8 @@ UPSTREAM_MARKER: Final = "<|image|>"
 class Mplug:
     """Rows of {image: list of paths, messages, task_name, dataset_name}; the marker is `<|image|>`, without newline."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
+    evidence: ClassVar[str] = "upstream code"
 
     def __call__(self, path: Path, source: Source) -> Iterator[Record | Defect]:
         """One record or defect per row."""
@@ -36,6 +37,7 @@ def _record(raw: Raw, source: Source) -> Record:
         pictures=pictures_of(fields.get("image"), "image"),
         meta=extras(fields, ("image", "messages", *source.native)),
         native=chosen(fields, source.native),
+        repairs=renamed(fields["messages"]),
     )
 
 

@@ -9,7 +9,7 @@ from shards.schema import IMAGE_MARKER
 from sources.layouts.markers import escape_literals
 from sources.layouts.media import pictures_of
 from sources.layouts.rows import Raw, convert
-from sources.layouts.turns import mended, read_turns
+from sources.layouts.turns import mended, read_turns, renamed
 from sources.layouts.value import chosen, extras, need
 from sources.record import Defect, Record
 from sources.spec import Source
@@ -19,7 +19,8 @@ from sources.spec import Source
 class OneVision:
     """Rows of {id, image: {bytes, path} or null, conversations, data_source}; a null picture is a text-only row."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
+    evidence: ClassVar[str] = "card"
 
     def __call__(self, path: Path, source: Source) -> Iterator[Record | Defect]:
         """One record or defect per row."""
@@ -37,5 +38,5 @@ def _record(raw: Raw, source: Source) -> Record:
         pictures=pictures,
         meta=extras(fields, ("image", "conversations", *source.native)),
         native=chosen(fields, source.native),
-        repairs=repairs,
+        repairs=(*renamed(fields["conversations"]), *repairs),
     )

@@ -24,6 +24,7 @@ class OpenCqa:
     """
 
     version: ClassVar[int] = 1
+    evidence: ClassVar[str] = "real rows"
 
     def __call__(self, path: Path, source: Source) -> Iterator[Record | Defect]:
         """One record or defect per question."""

@@ -19,6 +19,7 @@ class PictureFolder:
     """
 
     version: ClassVar[int] = 1
+    evidence: ClassVar[str] = "real rows"
 
     def __call__(self, path: Path, source: Source) -> Iterator[Record | Defect]:
         """One record."""

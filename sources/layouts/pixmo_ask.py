@@ -19,6 +19,7 @@ class PixmoAsk:
     """Rows of {image_url, image_sha256, question, answer}."""
 
     version: ClassVar[int] = 1
+    evidence: ClassVar[str] = "upstream code"
 
     def __call__(self, path: Path, source: Source) -> Iterator[Record | Defect]:
         """One record or defect per row."""

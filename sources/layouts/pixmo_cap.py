@@ -22,6 +22,7 @@ class PixmoCap:
     """Rows of {image_url, caption, transcripts}; of the transcripts their number is kept as `transcripts`."""
 
     version: ClassVar[int] = 1
+    evidence: ClassVar[str] = "card"
 
     def __call__(self, path: Path, source: Source) -> Iterator[Record | Defect]:
         """One record or defect per row."""

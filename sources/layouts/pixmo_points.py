@@ -32,6 +32,7 @@ class PixmoPoints:
     """
 
     version: ClassVar[int] = 1
+    evidence: ClassVar[str] = "upstream code"
 
     def __call__(self, path: Path, source: Source) -> Iterator[Record | Defect]:
         """One record or defect per row."""
@@ -52,7 +53,7 @@ def _record(raw: Raw, source: Source) -> Record:
 
 
 def _pointed(fields: Fields, label: str) -> tuple[str, str]:
-    points = sorted(_percents(need(fields, "points")), key=lambda point: (point[1], point[0]))
+    points = sorted(percents(need(fields, "points")), key=lambda point: (point[1], point[0]))
     question = f'Point at every "{label}" in this image. Give x and y in percent of width and height.'
     if not _count(fields, len(points)):
         return question, f'There is no "{label}" in this image.'
@@ -83,7 +84,12 @@ def _count(fields: Fields, num_points: int | None) -> int:
     return count
 
 
-def _percents(points: object) -> list[Point]:
+def percents(points: object) -> list[Point]:
+    """A list of {x, y} in percent as pairs; null is an empty list.
+
+    Raises:
+        RowError: `wrong_type`.
+    """
     if points is not None and not isinstance(points, list):
         raise RowError("wrong_type", f"expected a list in `points`, found {kind(points)}")
     return [_point(point) for point in points or ()]

@@ -1,7 +1,9 @@
-"""Raw files as rows: JSON, JSONL, CSV, TSV and Parquet, with a defect in the place of each unreadable row."""
+"""Raw files as rows: JSON, JSONL, CSV, TSV (or these in gzip) and Parquet, a defect in place of each unreadable row."""
 
 import csv
-from collections.abc import Callable, Iterable, Iterator
+import zlib
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeVar
 
@@ -9,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shards.errors import SourceError
-from sources.layouts.json_file import Broken, is_lines, iter_elements, parse_line
+from sources.layouts.json_file import Broken, is_lines, iter_elements, open_bytes, open_text, parse_line
 from sources.layouts.value import Fields, RowError, kind
 from sources.record import Defect, Record
 from sources.spec import Source
@@ -22,6 +24,11 @@ _PARQUET_ROWS: Final = 64
 
 _CELL: Final = 1 << 30
 """Longest CSV cell in characters; the default of Python's csv (131072) breaks on long documents. Ours."""
+
+UNREADABLE: Final = (OSError, EOFError, ValueError, zlib.error, pa.ArrowException)
+"""What reading raises for a file that is cut off, packed wrongly or something else than its ending says."""
+
+_PICKLES: Final = (".pkl", ".pickle")
 
 T = TypeVar("T")
 
@@ -44,9 +51,17 @@ class Raw(NamedTuple):
         return self.value
 
 
-def convert(path: Path, source: Source, record: Callable[[Raw, Source], Record | Defect]) -> Iterator[Record | Defect]:
-    """One item for each row of a file: what `record` makes of it, or the defect that kept it from that."""
-    for raw in read_rows(path):
+def convert(
+    path: Path,
+    source: Source,
+    record: Callable[[Raw, Source], Record | Defect],
+    columns: Collection[str] | None = None,
+) -> Iterator[Record | Defect]:
+    """One item for each row of a file: what `record` makes of it, or the defect that kept it from that.
+
+    `columns` are the dotted paths that `record` reads, None for all: a Parquet file is decoded in these columns only.
+    """
+    for raw in read_rows(path, source, columns):
         if isinstance(raw, Defect):
             yield raw
             continue
@@ -56,7 +71,32 @@ def convert(path: Path, source: Source, record: Callable[[Raw, Source], Record |
             yield Defect(raw.row, error.reason, str(error))
 
 
-def read_rows(path: Path) -> Iterator[Raw | Defect]:
+def convert_parts(
+    path: Path,
+    source: Source,
+    split: Callable[[Raw, Source], list[T]],
+    record: Callable[[Raw, Source, T], Record],
+) -> Iterator[Record | Defect]:
+    """One item for each part of each row, its index is the part; a row without any part is a defect."""
+    for raw in read_rows(path, source):
+        if isinstance(raw, Defect):
+            yield raw
+            continue
+        try:
+            parts = split(raw, source)
+        except RowError as error:
+            yield Defect(raw.row, error.reason, str(error))
+            continue
+        if not parts:
+            yield Defect(raw.row, "missing_field", "expected at least one question or text, found an empty list")
+        for index, part in enumerate(parts):
+            try:
+                yield replace(record(raw, source, part), part=str(index))
+            except RowError as error:
+                yield Defect(raw.row, error.reason, str(error), str(index))
+
+
+def read_rows(path: Path, source: Source, columns: Collection[str] | None = None) -> Iterator[Raw | Defect]:
     """Every row of a raw file in order, streamed; blank lines at the end are no rows.
 
     A row that is not readable is a `Defect` with reason `broken_record`.
@@ -64,17 +104,34 @@ def read_rows(path: Path) -> Iterator[Raw | Defect]:
     Raises:
         SourceError: the file as a whole cannot be read.
     """
-    read = _READERS.get(path.suffix)
+    form = form_of(path)
+    read = _parquet_reader(columns) if form == ".parquet" else _READERS.get(form)
     if read is None:
-        raise SourceError(f"file `{path}`: expected one of {', '.join(_READERS)}; rename it or convert it")
+        known = ", ".join((*_READERS, ".parquet"))
+        # unpickling runs whatever code the file holds, so that form is never read
+        remedy = "convert it, in a place where its code may run" if form in _PICKLES else "rename it or convert it"
+        raise SourceError(f"source `{source.name}`: file `{path}`: expected one of {known}; {remedy}")
     try:
         for row, (name, value) in enumerate(read(path)):
             if isinstance(value, Broken):
                 yield Defect(row, "broken_record", value.why)
             else:
                 yield Raw(row, value, name)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise SourceError(f"file `{path}`: cannot be read as {path.suffix}: {error}; fetch it again") from error
+    except UNREADABLE as error:
+        raise unreadable(path, source, error) from error
+
+
+def form_of(path: Path) -> str:
+    """The ending that says how a file is written, without `.gz`."""
+    return Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
+
+
+def unreadable(path: Path, source: Source, error: Exception) -> SourceError:
+    """What to raise for a file that cannot be read as a whole."""
+    form = form_of(path)
+    return SourceError(
+        f"source `{source.name}`: file `{path}`: cannot be read as {form or 'text'}: {error}; fetch it again"
+    )
 
 
 def _json(path: Path) -> Iterator[tuple[str, object]]:
@@ -83,7 +140,7 @@ def _json(path: Path) -> Iterator[tuple[str, object]]:
 
 def _jsonl(path: Path) -> Iterator[tuple[str, object]]:
     # Bytes, because text files split lines at U+2028 or a bare CR too, and one bad byte must cost one row only.
-    with path.open("rb") as file:
+    with open_bytes(path) as file:
         lines = (line.removeprefix(b"\xef\xbb\xbf").strip() for line in file)
         for line in _without_blank_end(lines):
             yield "", parse_line(line)
@@ -100,7 +157,7 @@ def _tsv(path: Path) -> Iterator[tuple[str, object]]:
 
 def _cells(path: Path, *, delimiter: str, quoted: bool) -> Iterator[tuple[str, object]]:
     csv.field_size_limit(_CELL)
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+    with open_text(path, errors="surrogateescape") as file:
         quoting: Literal[0, 3] = 0 if quoted else 3  # csv.QUOTE_MINIMAL, csv.QUOTE_NONE, which are typed as int
         lines = _lines(csv.reader(file, delimiter=delimiter, quoting=quoting, strict=True))
         header = next(lines, None)
@@ -136,11 +193,25 @@ def _row(header: list[str], cells: list[str] | Broken) -> object:
     return dict(zip(header, cells, strict=True))
 
 
-def _parquet(path: Path) -> Iterator[tuple[str, object]]:
-    with pq.ParquetFile(path, memory_map=True) as file:
-        for batch in file.iter_batches(batch_size=_PARQUET_ROWS):
-            for row in batch.to_pylist():
-                yield "", row
+def _parquet_reader(columns: Collection[str] | None) -> Callable[[Path], Iterator[tuple[str, object]]]:
+    def read(path: Path) -> Iterator[tuple[str, object]]:
+        with pq.ParquetFile(path, memory_map=True) as file:
+            names = _needed(file.schema_arrow.names, columns)
+            for batch in file.iter_batches(batch_size=_PARQUET_ROWS, columns=names):
+                for row in batch.to_pylist():
+                    yield "", row
+
+    return read
+
+
+def _needed(names: list[str], columns: Collection[str] | None) -> list[str] | None:
+    """Columns of a file that hold the wanted paths; None, which is all, where one is absent: the defect names all."""
+    if columns is None:
+        return None
+    found = {column: column if column in names else column.split(".")[0] for column in columns}
+    if not set(found.values()) <= set(names):
+        return None
+    return [name for name in names if name in found.values()]
 
 
 def _without_blank_end(lines: Iterable[T]) -> Iterator[T]:
@@ -157,5 +228,4 @@ _READERS: Final[dict[str, Callable[[Path], Iterator[tuple[str, object]]]]] = {
     ".jsonl": _jsonl,
     ".csv": _csv,
     ".tsv": _tsv,
-    ".parquet": _parquet,
 }

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
 
-from shards.errors import SourceError
 from shards.schema import IMAGE_MARKER
 from sources.layouts.json_file import Broken, parse_line
 from sources.layouts.markers import escape
+from sources.layouts.rows import unreadable
 from sources.layouts.value import RowError, as_text, columns, kind
 from sources.record import Defect, Member, Message, Record
 from sources.spec import Source
@@ -27,6 +27,7 @@ class Sroie:
     """
 
     version: ClassVar[int] = 1
+    evidence: ClassVar[str] = "real rows"
 
     def __call__(self, path: Path, source: Source) -> Iterator[Record | Defect]:
         """One record or defect.
@@ -37,7 +38,7 @@ class Sroie:
         try:
             text = path.read_bytes()
         except OSError as error:
-            raise SourceError(f"file `{path}`: cannot be read: {error}; fetch it again") from error
+            raise unreadable(path, source, error) from error
         value = parse_line(text.strip())
         try:
             yield _record(path.stem, value)

@@ -12,7 +12,7 @@ from shards.errors import CatalogError
 from shards.schema import IMAGE_MARKER
 from sources.layouts.markers import escape
 from sources.layouts.media import picture_at, pictures_of
-from sources.layouts.rows import HEADED, Raw, convert
+from sources.layouts.rows import HEADED, Raw, convert, form_of
 from sources.layouts.value import ABSENT, Fields, RowError, as_text, chosen, columns, reach
 from sources.record import Defect, Message, PictureRef, Record
 from sources.spec import Columns, Source
@@ -34,6 +34,7 @@ class Table:
     """
 
     version: ClassVar[int] = 1
+    evidence: ClassVar[str] = "real rows"
 
     def __call__(self, path: Path, source: Source) -> Iterator[Record | Defect]:
         """One record or defect per row.
@@ -48,7 +49,14 @@ class Table:
                 f"`table`, found {'none' if mapped is None else 'none of them'}; add "
                 "`columns: {user: [question], assistant: [answer]}` with the names in the file"
             )
-        return convert(path, source, partial(_record, mapped, path.suffix in HEADED))
+        return convert(path, source, partial(_record, mapped, form_of(path) in HEADED), _paths(mapped, source))
+
+
+def _paths(mapped: Columns, source: Source) -> set[str]:
+    """Every column that a record is made of; the others may be as wide as pictures."""
+    roles = (mapped.system, mapped.user, mapped.assistant, mapped.document, mapped.meta, source.native)
+    places = chain.from_iterable(_PLACE.findall(name) or [name] for name in mapped.images)
+    return {*chain.from_iterable(roles), *places, *([mapped.key] if mapped.key else [])}
 
 
 def _record(mapped: Columns, headed: bool, raw: Raw, source: Source) -> Record:

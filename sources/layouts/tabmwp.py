@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from string import ascii_uppercase
 from typing import ClassVar, Final
 
 from shards.schema import IMAGE_MARKER
 from sources.layouts.markers import escape
 from sources.layouts.rows import Raw, convert
-from sources.layouts.value import Fields, RowError, as_text, chosen, kind, text_of
+from sources.layouts.value import Fields, RowError, as_text, chosen, kind, letters, text_of
 from sources.record import Defect, Member, Message, Record
 from sources.spec import Source
 
@@ -24,6 +23,7 @@ class Tabmwp:
     """
 
     version: ClassVar[int] = 1
+    evidence: ClassVar[str] = "real rows"
 
     def __call__(self, path: Path, source: Source) -> Iterator[Record | Defect]:
         """One record or defect per problem."""
@@ -53,5 +53,6 @@ def _question(fields: Fields) -> str:
     if not (choices is None or isinstance(choices, list)):
         raise RowError("wrong_type", f"expected a list in `choices`, found {kind(choices)}")
     lines = [text_of(fields, "question") + (f" (unit: {as_text(unit, 'unit')})" if unit else "")]
-    lines += [f"({ascii_uppercase[i]}) {as_text(choice, 'choices')}" for i, choice in enumerate(choices or ())]
+    named = zip(letters(choices or (), "choices"), choices or (), strict=True)
+    lines += [f"({letter}) {as_text(choice, 'choices')}" for letter, choice in named]
     return "\n".join(lines)

@@ -5,10 +5,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
 
-from sources.layouts.markers import escape
-from sources.layouts.rows import Raw, read_rows
-from sources.layouts.value import ABSENT, Fields, RowError, as_text, chosen, columns, kind, need, reach, text_of
-from sources.record import Defect, Message, Record
+from sources.layouts.rows import Raw, convert_parts
+from sources.layouts.turns import exchange
+from sources.layouts.value import (
+    ABSENT,
+    Fields,
+    RowError,
+    as_text,
+    chosen,
+    columns,
+    kind,
+    list_of,
+    need,
+    object_of,
+    reach,
+    text_of,
+)
+from sources.record import Defect, Record
 from sources.spec import Source
 
 _META: Final = ("uid", "answer_type", "answer_from", "scale")
@@ -23,42 +36,32 @@ class TatQa:
     """
 
     version: ClassVar[int] = 1
+    evidence: ClassVar[str] = "real rows"
 
     def __call__(self, path: Path, source: Source) -> Iterator[Record | Defect]:
         """One record or defect per question, one defect for a context that is not readable or has no question."""
-        for raw in read_rows(path):
-            if isinstance(raw, Defect):
-                yield raw
-                continue
-            try:
-                context, questions = _context(raw)
-            except RowError as error:
-                yield Defect(raw.row, error.reason, str(error))
-                continue
-            for index, question in enumerate(questions):
-                yield _sample(raw.row, str(index), context, question)
+        return convert_parts(path, source, _split, _record)
 
 
-def _context(raw: Raw) -> tuple[str, list[object]]:
+def _split(raw: Raw, source: Source) -> list[tuple[str, object]]:
     fields = raw.fields()
+    context = _context(fields)
+    return [(context, question) for question in list_of(fields, "questions")]
+
+
+def _record(raw: Raw, source: Source, part: tuple[str, object]) -> Record:
+    context, question = part
+    fields = object_of(question, "questions")
+    asked = "\n\n".join(piece for piece in (context, text_of(fields, "question")) if piece)
+    return Record(row=raw.row, messages=exchange(asked, _answer(fields), pictures=0), meta=chosen(fields, _META))
+
+
+def _context(fields: Fields) -> str:
     table = reach(fields, "table.table")
     if table is ABSENT:
         raise RowError("missing_field", f"expected field `table.table`, found {columns(fields)}")
-    paragraphs = [text_of(_object(item, "paragraphs"), "text") for item in _list(need(fields, "paragraphs"))]
-    questions = _list(need(fields, "questions"))
-    if not questions:
-        raise RowError("missing_field", "expected questions, found an empty list")
-    return "\n\n".join(piece for piece in (_markdown(_list(table)), "\n".join(paragraphs)) if piece), questions
-
-
-def _sample(row: int, part: str, context: str, question: object) -> Record | Defect:
-    try:
-        fields = _object(question, "questions")
-        asked = "\n\n".join(piece for piece in (context, text_of(fields, "question")) if piece)
-        messages = (Message("user", escape(asked)), Message("assistant", escape(_answer(fields))))
-        return Record(row=row, messages=messages, part=part, meta=chosen(fields, _META))
-    except RowError as error:
-        return Defect(row, error.reason, str(error), part)
+    paragraphs = [text_of(object_of(item, "paragraphs"), "text") for item in list_of(fields, "paragraphs")]
+    return "\n\n".join(piece for piece in (_markdown(_list(table)), "\n".join(paragraphs)) if piece)
 
 
 def _answer(fields: Fields) -> str:
@@ -83,10 +86,4 @@ def _cell(value: object) -> str:
 def _list(value: object) -> list[object]:
     if not isinstance(value, list):
         raise RowError("wrong_type", f"expected a list, found {kind(value)}")
-    return value
-
-
-def _object(value: object, name: str) -> Fields:
-    if not isinstance(value, dict):
-        raise RowError("wrong_type", f"expected objects in `{name}`, found {kind(value)}")
     return value

@@ -1,9 +1,10 @@
 """Conversations of records as messages."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from shards.schema import IMAGE_MARKER, VIDEO_MARKER, Role
+from sources.layouts.markers import escape
 from sources.layouts.value import RowError, as_text, columns, kind, shown
 from sources.record import Message
 
@@ -13,7 +14,11 @@ _ROLES: Final[dict[str, Role]] = {
     "gpt": "assistant",
     "assistant": "assistant",
     "system": "system",
+    "Answer": "assistant",
 }
+
+_SLIPS: Final = ("Answer",)
+"""Roles that a publisher wrote by mistake; each counts as a repair."""
 
 _SPELLINGS: Final = (("from", "value"), ("role", "content"))
 
@@ -27,6 +32,37 @@ def read_turns(value: object, name: str, text: Callable[[str], str]) -> tuple[Me
     return tuple(
         Message(role_of(turn[role_name], name), text(as_text(turn[text_name], f"{name}.{text_name}")))
         for turn, role_name, text_name in _checked(value, name)
+    )
+
+
+def renamed(value: object) -> tuple[str, ...]:
+    """The repair `role_renamed` where a list of turns has a role that its publisher wrote by mistake."""
+    turns = value if isinstance(value, list) else []
+    roles = [turn.get(name) for turn in turns if isinstance(turn, dict) for name, _ in _SPELLINGS]
+    return ("role_renamed",) if any(role in _SLIPS for role in roles if isinstance(role, str)) else ()
+
+
+def exchange(question: str, answer: str, *, pictures: int = 1) -> tuple[Message, Message]:
+    """A question behind its pictures, a marker and a newline each, and the answer; both texts are escaped."""
+    return (
+        Message("user", f"{IMAGE_MARKER}\n" * pictures + escape(question)),
+        Message("assistant", escape(answer)),
+    )
+
+
+def alternating(texts: Sequence[str], *, pictures: int = 1) -> tuple[Message, ...]:
+    """User and assistant texts in turn as messages, the pictures before the first, all texts escaped.
+
+    Raises:
+        RowError: `wrong_type`, they are not pairs.
+    """
+    if not texts or len(texts) % 2:
+        raise RowError("wrong_type", f"expected pairs of question and answer, found {len(texts)} texts")
+    pairs = zip(texts[::2], texts[1::2], strict=True)
+    return tuple(
+        message
+        for index, (question, answer) in enumerate(pairs)
+        for message in exchange(question, answer, pictures=0 if index else pictures)
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import date, time
 from decimal import Decimal
 from itertools import islice
+from string import ascii_uppercase
 from typing import Final
 
 from pydantic import JsonValue
@@ -64,6 +65,40 @@ def need(fields: Fields, name: str) -> object:
 def text_of(fields: Fields, name: str) -> str:
     """The text of a field that every row must have, see `as_text`."""
     return as_text(need(fields, name), name)
+
+
+def list_of(fields: Fields, name: str) -> list[object]:
+    """The list in a field that every row must have.
+
+    Raises:
+        RowError: `missing_field` or `wrong_type`.
+    """
+    value = need(fields, name)
+    if not isinstance(value, list):
+        raise RowError("wrong_type", f"expected a list in `{name}`, found {kind(value)}")
+    return value
+
+
+def letters(options: Collection[object], name: str) -> str:
+    """A letter for each option of a question.
+
+    Raises:
+        RowError: `wrong_type`, there are more options than letters.
+    """
+    if len(options) > len(ascii_uppercase):
+        raise RowError("wrong_type", f"expected at most {len(ascii_uppercase)} items in `{name}`, found {len(options)}")
+    return ascii_uppercase[: len(options)]
+
+
+def object_of(value: object, name: str) -> Fields:
+    """An item that has to be an object.
+
+    Raises:
+        RowError: `wrong_type`.
+    """
+    if not isinstance(value, dict):
+        raise RowError("wrong_type", f"expected objects in `{name}`, found {kind(value)}")
+    return value
 
 
 def reach(fields: Fields, path: str) -> object:

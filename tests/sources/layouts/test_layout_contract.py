@@ -1,5 +1,6 @@
 """What holds for every layout, whatever it reads."""
 
+import base64
 import json
 import pickle
 from pathlib import Path
@@ -22,30 +23,108 @@ TATQA = {
 }
 PROBLEM = {**QA, "choices": ["one", "two"], "unit": None, "solution": "Count them."}
 
+PAIR = {"user": "how many kites?", "assistant": "two", "source": "made up"}
+PNG = base64.b64encode(b"png").decode()
+CAPTIONS = {"file_name": "1.jpg", "image": {"bytes": None, "path": "1.jpg"}, "captions": ["a kite", "a toy"]}
+ITEM = {"transcription": "OPEN", "points": [[1, 2], [9, 2], [9, 6], [1, 6]]}
+WORD = {"vertices": [[1, 2], [9, 2], [9, 6], [1, 6]], "text": "OPEN", "legible": True}
+NEWS = {"imgPath": "KVQAimgs/1.jpg", "Questions": ["who?", "how many?"], "Answers": ["A", 2]}
+
 LINES: dict[str, dict[str, object]] = {
+    "arxivqa": {"id": "1", "image": "a.jpg", "options": ["A) one", "B) two"], **QA, "label": "B", "rationale": "r"},
+    "cauldron": {"images": [{"bytes": None, "path": "a.jpg"}], "texts": [PAIR, PAIR]},
     "chat": {"images": ["a.jpg"], "conversation": CHAT},
+    "coyo": {"url": "https://example.org/a.jpg", "text": "a kite"},
     "interleaved": {"texts": ["before", None], "images": [None, "a.jpg"]},
     "llava": {"id": "1", "image": "a.jpg", "conversations": TURNS},
+    "m3it": {"instruction": "Answer.", "inputs": "how many?", "image_base64_str": [PNG], "outputs": "two "},
+    "mathvision": {**QA, "options": [], "image": "images/1.jpg", "decoded_image": None, "solution": None},
     "messages": {"images": ["a.jpg"], "messages": CHAT},
+    "mmc": {"image_id": "a.png", **QA},
+    "mmc4": {"text_list": ["One.", "Two."], "image_info": [{"raw_url": "https://x.org/a", "matched_text_index": 1}]},
     "mplug": {"image": ["./a.jpg"], "messages": MPLUG},
+    "omnicorpus": {"texts": ["before", None], "images": [None, "a.jpg"], "valid_image": [True]},
     "onevision": {"id": "1", "image": {"bytes": None, "path": "a.jpg"}, "conversations": TURNS},
+    "paper2fig": {"figure_id": "1-Figure2-1", "captions": ["Figure 2: a kite."], "captions_norm": []},
+    "paperowl": {"image": ["a.png"], "text": "Human: <image>what?\nAI: a kite", "conversations": TURNS},
     "pixmo_ask": {**URL, **QA},
     "pixmo_cap": {**URL, "caption": "a kite", "transcripts": ["um a kite"]},
+    "pixmo_cap_qa": {**URL, **QA, "messages": ["dry?", "yes"]},
+    "pixmo_docs": {
+        "image": {"bytes": None, "path": "a"},
+        "questions": {"question": ["a?", "b?"], "answer": ["1", "2"]},
+    },
+    "pixmo_point_explanations": {
+        **URL,
+        **QA,
+        "parsed_response": "It is <|POINT|>.",
+        "inline_text": ["here"],
+        "alt_text": ["a kite"],
+        "points": [[{"x": 1.0, "y": 2.0}]],
+    },
     "pixmo_points": {**URL, "points": [{"x": 1.0, "y": 2.0}], "count": 1, "label": "kite"},
+    "scigraphqa": {"image_file": "a.png", "conversations": TURNS, "response": "Question: a? Answer: b"},
+    "screen2words": CAPTIONS,
+    "screenqa_rico": {**CAPTIONS, **QA, "ground_truth": [{"full_answer": "two", "ui_elements": []}]},
     "table": QA,
     "tatqa": TATQA,
+    "unichart": {"imgname": "a.png", "query": "<chartqa> how many?", "label": "2"},
+    "vflan": {**QA, "image:": [PNG]},
+    "widget_captioning": {**CAPTIONS, "bbox": [0.1, 0.2, 0.3, 0.4]},
 }
 """One row per layout that reads lines."""
 
 WHOLE: dict[str, tuple[str, object]] = {
+    "art": ("rows.json", {"gt_1": [ITEM], "gt_2": [ITEM, {}], "gt_3": []}),
+    "chart_to_text": ("dataset/split/index.csv", "two_col-1.txt\n"),
+    "coco_text": (
+        "one.json",
+        {
+            "imgs": {"7": {"file_name": "7.jpg", "set": "train"}},
+            "anns": {"1": {"image_id": 7, "bbox": [1, 2, 8, 4], "utf8_string": "OPEN", "legibility": "legible"}},
+        },
+    ),
+    "hiertext": (
+        "one.json",
+        {"info": {}, "annotations": [{"image_id": "a", "paragraphs": [{"lines": [{"words": [WORD]}]}]}]},
+    ),
+    "kvqa": ("rows.json", {"7": NEWS, "8": {**NEWS, "Answers": ["A"]}, "9": NEWS}),
+    "mlt": ("gt_img_1.txt", "1,2,9,2,9,6,1,6,Latin,OPEN\n"),
+    "openvino": (
+        "one.json",
+        {
+            "images": [{"id": 0, "file_name": "train_1/a.jpg"}],
+            "annotations": [
+                {
+                    "image_id": 0,
+                    "segmentation": [[1, 2, 9, 2, 9, 6, 1, 6]],
+                    "attributes": {"legible": True, "transcription": "OPEN"},
+                }
+            ],
+        },
+    ),
     "opencqa": ("rows.json", {"a": ["a.png", "title", "summary", "q", "answer", "extract"], "b": ["too short"]}),
     "picture_folder": ("a.jpg", {}),
     "sroie": ("007.json", {"company": "Kites", "date": "1/2/2019", "address": "Hill 1", "total": "4.00"}),
     "tabmwp": ("rows.json", {"17": PROBLEM, "18": PROBLEM, "19": {}}),
+    "uber_text": ("truth_7.txt", "1 2 9 2 9 6 1 6\tOPEN\tshop\n"),
 }
 """A file per layout that reads something else."""
 
-REASONS = {"broken_record", "wrong_type", "missing_field", "mixed_media"}
+REASONS = {"broken_record", "wrong_type", "missing_field", "mixed_media", "nothing_legible"}
+
+REAL = {
+    "chat": "mantis_chat",
+    "llava": "llava_conv_demo",
+    "messages": "llamafactory",
+    "opencqa": "opencqa",
+    "picture_folder": "im2latex",
+    "sroie": "sroie",
+    "table": "gsm8k",
+    "tabmwp": "tabmwp",
+    "tatqa": "tatqa",
+}
+"""The extract of published rows that each of these layouts was run on."""
 
 
 def source(layout: str) -> Source:
@@ -57,8 +136,12 @@ def sample_file(folder: Path, layout: str) -> tuple[Path, int]:
     """A file of the layout and how many raw rows it has."""
     if layout in WHOLE:
         name, value = WHOLE[layout]
-        path, num_rows = folder / name, len(value) if name == "rows.json" else 1
-        path.write_text(json.dumps(value))
+        path, num_rows = folder / name, len(value) if isinstance(value, dict) and name == "rows.json" else 1
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(value if isinstance(value, str) else json.dumps(value))
+        if layout == "chart_to_text":
+            (folder / "dataset" / "captions").mkdir(exist_ok=True)
+            (folder / "dataset" / "captions" / "1.txt").write_text("Sales rose .\n")
     else:
         path, num_rows = folder / "rows.jsonl", 5
         lines = [json.dumps(LINES[layout]), json.dumps(LINES[layout]), "{}", "7", json.dumps(LINES[layout])]
@@ -81,6 +164,12 @@ def test_every_layout_is_sampled_here_and_lives_in_its_own_module() -> None:
     assert {name: type(layout).__module__ for name, layout in LAYOUTS.items()} == {
         name: f"sources.layouts.{name}" for name in LAYOUTS
     }
+
+
+def test_every_layout_says_what_it_was_written_from() -> None:
+    found = {name: getattr(layout, "evidence", None) for name, layout in LAYOUTS.items()}
+    assert set(found.values()) <= {"real rows", "upstream code", "card", "remembered"}
+    assert {name for name, evidence in found.items() if evidence == "real rows"} == REAL.keys()
 
 
 def test_rows_come_in_order_without_gaps(layout: str, tmp_path: Path) -> None:

@@ -1,0 +1,46 @@
+"""The Cauldron: many questions about the same pictures in one row."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from sources.layouts.media import pictures_of
+from sources.layouts.rows import Raw, convert_parts
+from sources.layouts.turns import exchange
+from sources.layouts.value import chosen, extras, list_of, object_of, text_of
+from sources.record import Defect, PictureRef, Record
+from sources.spec import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Cauldron:
+    """Rows of {images, texts: list of {user, assistant, source}}: one sample per pair, its index is the part.
+
+    The texts have no markers: each question stands behind all pictures of its row.
+    """
+
+    version: ClassVar[int] = 1
+    evidence: ClassVar[str] = "card"
+
+    def __call__(self, path: Path, source: Source) -> Iterator[Record | Defect]:
+        """One record or defect per part, one defect for a row without parts."""
+        return convert_parts(path, source, _split, _record)
+
+
+def _split(raw: Raw, source: Source) -> list[tuple[tuple[PictureRef, ...], object]]:
+    fields = raw.fields()
+    pictures = pictures_of(fields.get("images"), "images")
+    return [(pictures, text) for text in list_of(fields, "texts")]
+
+
+def _record(raw: Raw, source: Source, part: tuple[tuple[PictureRef, ...], object]) -> Record:
+    pictures, pair = part
+    texts = object_of(pair, "texts")
+    return Record(
+        row=raw.row,
+        messages=exchange(text_of(texts, "user"), text_of(texts, "assistant"), pictures=len(pictures)),
+        pictures=pictures,
+        meta=extras(texts, ("user", "assistant")),
+        native=chosen(raw.fields(), source.native),
+    )
