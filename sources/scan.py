@@ -30,8 +30,11 @@ def layout_of(source: Source) -> Layout:
     """The layout of a source.
 
     Raises:
-        CatalogError: no such layout.
+        CatalogError: no layout, or one that does not exist.
     """
+    if source.layout is None:
+        reason = source.status_reason or "nobody has looked at its records"
+        raise CatalogError(f"source `{source.name}` has no layout and cannot be read: {reason}")
     if source.layout not in LAYOUTS:
         known = ", ".join(sorted(LAYOUTS))
         raise CatalogError(f"source `{source.name}`: unknown layout `{source.layout}`; known: {known}")
