@@ -1,6 +1,6 @@
 """A whole build: recipe to run manifest. Knows nothing of Prefect; usable from a notebook."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from flows.demo.server import serve
 from flows.executor import Runner, Steps
 from flows.judging import check_judge
 from flows.mixing import Mixed, make_mixture
-from flows.resolve import DEMO_HOST, Located, Place, demo_root, facts, locate
+from flows.resolve import DEMO_HOST, Located, Place, demo_root, facts, locate, on_disk
 from flows.scoring import FilterSet, filter_set, score_sources
 from flows.sourcing import SourceJob, make_shards
 from manifests.manifest import RunManifest, StageReport
@@ -73,7 +73,9 @@ def prepare(recipe: Recipe, folder: Path, store: Store) -> Prepared:
     return Prepared(recipe, planned, located, filters)
 
 
-def build(prepared: Prepared, store: Store, runner: Runner, tell: Tell, only: str | None = None) -> Built:
+def build(
+    prepared: Prepared, store: Store, runner: Runner, tell: Tell, *, only: str | None = None, update: bool = False
+) -> Built:
     """Run every step that is not done, and write the run manifest.
 
     Args:
@@ -82,6 +84,7 @@ def build(prepared: Prepared, store: Store, runner: Runner, tell: Tell, only: st
         runner: maps steps over jobs.
         tell: hears of every step.
         only: name of the one stage to mix; None for all.
+        update: resolve branches of hub sources again.
 
     Raises:
         DataError: the data or a gate says no.
@@ -96,8 +99,10 @@ def build(prepared: Prepared, store: Store, runner: Runner, tell: Tell, only: st
         steps[step] = steps.get(step, Steps()).plus(done)
         tell(step, done)
 
-    with store.lock(), _demo(prepared, store) as policy:
-        sourced = _source(prepared, store, runner, policy, note)
+    located = {place.source.name: place for place in prepared.located.values()}
+    with store.lock(), demo_pictures(located.values(), store) as policy:
+        fetched = {name: on_disk(place, store, update=update) for name, place in located.items()}
+        sourced = _source(fetched, store, runner, policy, note)
         note("score", score_sources(runner, store, prepared.filters, sourced))
         mixtures: dict[str, Mixed] = {}
         for stage in stages:
@@ -124,9 +129,9 @@ def finish(built: Built, report: str) -> None:
 
 
 @contextmanager
-def _demo(prepared: Prepared, store: Store) -> Iterator[FetchPolicy]:
+def demo_pictures(sources: Iterable[Located], store: Store) -> Iterator[FetchPolicy]:
     """Write the demo publishers' files and serve their pictures while a run that reads them lasts."""
-    if not any(located.demo for located in prepared.located.values()):
+    if not any(located.demo for located in sources):
         yield FetchPolicy()
         return
     root = demo_root(store)
@@ -136,9 +141,8 @@ def _demo(prepared: Prepared, store: Store) -> Iterator[FetchPolicy]:
 
 
 def _source(
-    prepared: Prepared, store: Store, runner: Runner, policy: FetchPolicy, note: Tell
+    located: Mapping[str, Located], store: Store, runner: Runner, policy: FetchPolicy, note: Tell
 ) -> dict[str, tuple[Source, Box]]:
-    located = {place.source.name: place for place in prepared.located.values()}
     names = sorted(located)
     jobs = [SourceJob(store, located[name].source, located[name].base, policy) for name in names]
     made = runner.map("sources", make_shards, jobs)

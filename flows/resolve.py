@@ -1,12 +1,13 @@
 """Recipe entries to sources: catalogue names, inline declarations, registered mirrors, the demo publishers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from pydantic import JsonValue
 
+from flows.listing import lookup, words
 from manifests.plan import SourceFacts
 from manifests.recipe import Entry, Recipe
 from shards.errors import CatalogError, RecipeError
@@ -21,16 +22,23 @@ DEMO: Final = "demo"
 DEMO_HOST: Final = "pictures.demo.invalid"
 """Host name in the demo's URL lists; `.invalid` never resolves, so nothing outside is ever asked."""
 
+Progress = Callable[[int, int], None]
+"""(bytes done, bytes in all); called from worker threads, one at a time."""
+
 Place = tuple[str, str]
 """(stage name, entry id)"""
 
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A source and the folder that its `files` and `root` start from."""
+    """A source and the folder that its `files` and `root` start from.
+
+    `hub` says that the files come from the hub; `base` is then a folder that exists only once they are there.
+    """
 
     source: Source
     base: Path
+    hub: bool = False
 
     @property
     def demo(self) -> bool:
@@ -74,25 +82,60 @@ def _locate(entry: Entry, folder: Path, store: Store, inlined: dict[str, Source]
 
 
 def locate_named(name: str, store: Store, where: str = "") -> Located:
-    """A source of the catalogue by name.
+    """A source of the catalogue by name or alias.
 
     Raises:
-        RecipeError: no such source.
+        CatalogError: no such source, or one that cannot be had; the message says why.
     """
     known = catalogue(store)
-    if name not in known:
-        import difflib
-
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean `{close[0]}`?" if close else "see `vlmix sources list`"
-        raise RecipeError(f"{where}no source `{name}` in the catalogue; {hint}")
-    source = known[name]
+    try:
+        source = known[name] if name in known else lookup(words(known), name).source
+    except CatalogError as error:
+        raise CatalogError(f"{where}{error}") from error
+    mirror = store.root / "mirrors" / f"{source.name}.json"
     if source.repo == DEMO:
         return Located(source, demo_root(store))
-    mirror = store.root / "mirrors" / f"{name}.json"
     if mirror.is_file():
         return Located(source, Path(Mirror.model_validate_json(mirror.read_bytes()).root))
-    raise CatalogError(f"{where}source `{name}` is not on this machine; register a copy: `vlmix sources register DIR`")
+    if source.status not in {"ready", "unverified"}:
+        raise CatalogError(f"{where}source `{source.name}` cannot be fetched: {source.status}, {source.status_reason}")
+    if source.host == "hf" and source.files:
+        return Located(source, raw_folder(store, source) / "unresolved", hub=True)
+    place = source.url or source.repo or "the publisher"
+    remedy = f"get it from {place} and register the folder: `vlmix sources register DIR --name {source.name}-local`"
+    raise CatalogError(f"{where}source `{source.name}` is no set of files on the hub; {remedy}")
+
+
+def raw_folder(store: Store, source: Source) -> Path:
+    """Where the files of a hub repository are kept; subsets of one repository share it."""
+    assert source.repo is not None
+    return store.root / "raw" / source.repo.lower().replace("/", "--")
+
+
+def on_disk(located: Located, store: Store, *, update: bool = False, progress: Progress | None = None) -> Located:
+    """The source with its files on this machine: downloaded from the hub where they come from there.
+
+    Raises:
+        SourceError: the hub does not give them; the message says what to do.
+    """
+    if not located.hub:
+        return located
+    from sources.hub import download
+
+    source = located.source
+    assert source.repo is not None
+    patterns = (*source.files, *((source.archive,) if source.archive else ()))
+    found = download(
+        source.name,
+        repo=source.repo,
+        patterns=patterns,
+        folder=raw_folder(store, source),
+        lock=store.root / "sources.lock",
+        revision=source.revision or "main",
+        update=update,
+        progress=progress or (lambda done, total: None),
+    )
+    return Located(source, found.root)
 
 
 def facts(located: Mapping[Place, Located]) -> dict[Place, SourceFacts]:
@@ -106,9 +149,10 @@ def facts(located: Mapping[Place, Located]) -> dict[Place, SourceFacts]:
 
 def _facts(located: Located) -> SourceFacts:
     source = located.source
-    rows = source.rows
+    rows, status = source.rows, "resolved"
     if rows is None and located.base.is_dir():
         rows = sum(1 for _ in read_items(source, raw_files(source, located.base)))
-    return SourceFacts(
-        name=source.name, licence=source.licence, rows=rows, status="unresolved" if rows is None else "resolved"
-    )
+    if rows is None:
+        # what a paper says of a source is no count of its files
+        rows, status = source.published_rows, "assumed" if source.published_rows is not None else "unresolved"
+    return SourceFacts.model_validate({"name": source.name, "licence": source.licence, "rows": rows, "status": status})

@@ -52,7 +52,9 @@ class Finished(NamedTuple):
     summary: Summary
 
 
-def run(recipe: str, store: Path, *, stage: str | None, workers: int | None, tell: Tell) -> Finished:
+def run(
+    recipe: str, store: Path, *, stage: str | None, workers: int | None, update: bool = False, tell: Tell
+) -> Finished:
     """Build a recipe in worker processes on this machine.
 
     Args:
@@ -60,12 +62,13 @@ def run(recipe: str, store: Path, *, stage: str | None, workers: int | None, tel
         store: folder of the store.
         stage: mix this stage only; None for all.
         workers: processes; None means one per core.
+        update: resolve branches of hub sources again.
         tell: hears of every step.
     """
     where = Store(store.absolute())
     prepared = checked(recipe, where)
     with local_pool(workers) as pool:
-        return run_with(prepared, where, LocalRunner(pool), stage, tell)
+        return run_with(prepared, where, LocalRunner(pool), stage, tell, update=update)
 
 
 def checked(recipe: str, store: Store) -> Prepared:
@@ -74,9 +77,11 @@ def checked(recipe: str, store: Store) -> Prepared:
     return prepare(loaded, folder, store)
 
 
-def run_with(prepared: Prepared, store: Store, runner: Runner, stage: str | None, tell: Tell) -> Finished:
+def run_with(
+    prepared: Prepared, store: Store, runner: Runner, stage: str | None, tell: Tell, *, update: bool = False
+) -> Finished:
     """Build with any runner, write the report, and say where everything is."""
-    built = build(prepared, store, runner, tell, only=stage)
+    built = build(prepared, store, runner, tell, only=stage, update=update)
     if built.box.done:
         tell("report", Steps(0, 1))
         # the run of this recipe that was asked for last is the one that other commands speak of

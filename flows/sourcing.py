@@ -9,6 +9,7 @@ import polars as pl
 from flows.executor import Steps
 from shards.errors import PictureError
 from shards.files import file_sha256, fingerprint
+from shards.sample import ShardsIndex
 from shards.store import Box, Store
 from sources import convert, gather
 from sources.fetch import FetchPolicy, download
@@ -25,11 +26,14 @@ class SourceJob:
     source: Source
     base: Path
     policy: FetchPolicy
+    gated: bool = True
+    """Whether counts that the source does not allow stop the run; the shards are written all the same."""
 
 
 class Sourced(NamedTuple):
-    """The box of shards of a source, and what each step did."""
+    """The boxes of a source, and what each step did."""
 
+    scan: Box
     shards: Box
     scanned: Steps
     gathered: Steps
@@ -37,7 +41,11 @@ class Sourced(NamedTuple):
 
 
 def make_shards(job: SourceJob) -> Sourced:
-    """Scan, gather and convert one source; what an earlier run finished is kept."""
+    """Scan, gather and convert one source; what an earlier run finished is kept.
+
+    Raises:
+        GateError: see `sources.convert.gate`.
+    """
     store, source, base = job.store, job.source, job.base
     digests = Digests(store.root / "cache" / "digests" / f"{source.name}.json")
     files = raw_files(source, base)
@@ -52,7 +60,9 @@ def make_shards(job: SourceJob) -> Sourced:
     digests.save()
     box = convert.shards_box(store, source, scanned.name, pictures)
     convert_steps = _convert(job, box, files, scanned, gathered)
-    return Sourced(box, steps, gather_steps, convert_steps)
+    if job.gated:
+        convert.gate(source, box.index(ShardsIndex), scanned.index(ScanIndex).raw_rows)
+    return Sourced(scanned, box, steps, gather_steps, convert_steps)
 
 
 def _steps(box: Box) -> Steps:

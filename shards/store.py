@@ -7,6 +7,8 @@
     mixtures/RECIPE.STAGE/FP   decisions, clusters, ids, manifest, report
     runs/RECIPE/FP        run manifests
     mirrors/NAME.json     where registered mirrors lie on this machine
+    raw/REPO/COMMIT       files from the hub                        sources/hub.py
+    sources.lock          commit of each hub branch, as the first fetch found it
 
 A box is done when its `index.json` exists; that file is written last.
 """

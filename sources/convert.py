@@ -122,11 +122,7 @@ def shards_box(store: Store, source: Source, scan_fingerprint: str, pictures_fin
 def convert(
     box: Box, source: Source, files: tuple[RawFile, ...], base: Path, gathered: Mapping[str, Gathered], scan: ScanIndex
 ) -> None:
-    """Write the shards of a source; shards that a killed run finished are kept.
-
-    Raises:
-        GateError: more rows in quarantine than the source allows, or another number of rows than it declares.
-    """
+    """Write the shards of a source; shards that a killed run finished are kept."""
     done = _finished(box)
     stored = _stored(box, len(done))
     items = islice(read_items(source, files), sum(shard.items for shard in done), None)
@@ -143,9 +139,7 @@ def convert(
         done.append(_write(box, number, shard))
         if shard.items < SHARD_ITEMS:
             break
-    index = _summary(box, source, done)
-    gate(source, index, scan.raw_rows)
-    box.finish(index)
+    box.finish(_summary(box, source, done))
 
 
 def _fill(
@@ -268,10 +262,10 @@ def _distinct_pictures(box: Box) -> pl.DataFrame:
 
 
 def gate(source: Source, index: ShardsIndex, rows: int) -> None:
-    """Compare what was found with what the source declares.
+    """Compare what was found with what the source declares: `rows` of raw rows, and the share in quarantine.
 
     Raises:
-        GateError: see `convert`.
+        GateError: more rows in quarantine than the source allows, or another number of rows than it declares.
     """
     if source.rows is not None and rows != source.rows:
         remedy = "pin another revision or change `rows`"

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import dataclass
+from glob import escape
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
@@ -133,11 +134,17 @@ def _anchor(base: Path, glob: str) -> tuple[Path, str]:
 
 
 def _expand(source: Source, anchor: Path, pattern: str) -> list[Path]:
-    # upstream names hold brackets (`chart_qa(cauldron)[v2]`), which a glob would read as a set of characters
-    literal = anchor / pattern
+    """Paths that match; a part of the pattern that is there as it is written is no wildcard.
+
+    Upstream names hold brackets (`chart_qa(cauldron)[v2]`), which a glob would read as a set of characters.
+    """
+    known, parts = anchor, []
     try:
-        return [literal] if literal.is_file() else list(anchor.glob(pattern))
-    except (ValueError, IndexError) as error:
+        for part in PurePosixPath(pattern).parts:
+            known = known / part
+            parts.append(escape(part) if known.exists() else part)
+        return list(anchor.glob("/".join(parts)))
+    except (ValueError, IndexError, OSError) as error:
         raise CatalogError(f"source `{source.name}`: `{pattern}` is no glob: {error}") from error
 
 

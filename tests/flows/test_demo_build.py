@@ -190,9 +190,25 @@ def test_one_source_stands_in_two_entries_of_a_stage(demo: DemoBuild) -> None:
 def test_lists_for_programs_are_one_document(demo: DemoBuild, vlmix: Vlmix) -> None:
     sources = vlmix("sources", "list", "--store", demo.store, "--json").document["sources"]
     assert {"demo.charts", "demo.pictures"} <= {source["name"] for source in sources}
-    assert vlmix("sources", "show", "demo.charts", "--store", demo.store).document["layout"] == "onevision"
+    shown = vlmix("sources", "show", "demo.charts", "--store", demo.store, "--json").document
+    assert shown["found"][0]["source"]["layout"] == "onevision"
     assert "periodic_share" in vlmix("filters", "list", "--json").document["filters"]["periodic_share"]
     assert Path(vlmix("report", "demo", "--store", demo.store, "--json").document["report"]).is_file()
+
+
+def test_a_source_can_be_checked_before_it_enters_a_recipe(demo: DemoBuild, vlmix: Vlmix) -> None:
+    found = vlmix("sources", "check", "demo.charts", "--store", demo.store, "--json")
+    assert found.code == 0, found.err
+    assert found.document["raw_rows"] == 700 and found.document["gate"] is None
+    assert {defect["reason"]: defect["rows"] for defect in found.document["defects"]}["marker_mismatch"] == 4
+
+
+def test_sources_that_cannot_be_had_say_why(demo: DemoBuild, vlmix: Vlmix) -> None:
+    gone = vlmix("sources", "fetch", "nothing-like-it", "--store", demo.store)
+    assert gone.code == 2 and gone.err.count("\n") == 1
+    listed = vlmix("sources", "list", "--status", "unresolved", "--store", demo.store, "--json").document["sources"]
+    refused = vlmix("sources", "fetch", listed[0]["name"], "--store", demo.store)
+    assert refused.code == 2 and listed[0]["status_reason"] in refused.err
 
 
 def test_the_table_as_csv(demo: DemoBuild, vlmix: Vlmix, tmp_path: Path) -> None:

@@ -79,11 +79,11 @@ def pictures_of(store: Path, sourced: Sourced) -> list[bytes]:
 
 def test_a_finished_source_is_not_made_again(base: Path, tmp_path: Path) -> None:
     first = made(tmp_path / "store", base)
-    assert first[1:] == (Steps(1, 0), Steps(0, 0), Steps(3, 0))
-    before = {path: path.stat().st_mtime_ns for path in first.shards.path.iterdir()}
+    assert first[2:] == (Steps(1, 0), Steps(0, 0), Steps(3, 0))
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("*")}
     second = made(tmp_path / "store", base)
-    assert (second.shards, second[1:]) == (first.shards, (Steps(0, 1), Steps(0, 0), Steps(0, 3)))
-    assert {path: path.stat().st_mtime_ns for path in first.shards.path.iterdir()} == before
+    assert (second.shards, second[2:]) == (first.shards, (Steps(0, 1), Steps(0, 0), Steps(0, 3)))
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("*")} == before
 
 
 @pytest.mark.parametrize("lost", [1, 2, 3])
@@ -202,7 +202,9 @@ def test_pictures_of_an_archive(tmp_path: Path) -> None:
         assert sourced.gathered == Steps(1, 0)
         assert pictures_of(tmp_path / "store", sourced) == [png(0), png(1)]
         assert sourced.shards.index(ShardsIndex).quarantined == {"picture_missing": 1}
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "store" / "pictures").rglob("*")}
     assert made(tmp_path / "store", base, whole).gathered == Steps(0, 1)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "store" / "pictures").rglob("*")} == before
 
 
 class Quiet(SimpleHTTPRequestHandler):

@@ -14,7 +14,7 @@ from PIL import Image as PillowImage
 from shards.pack import Image
 from shards.sample import ShardsIndex, read_all
 from shards.store import Box, Store
-from sources.convert import convert, read_quarantine, shards_box
+from sources.convert import convert, gate, read_quarantine, shards_box
 from sources.gather import Gathered
 from sources.raw import Digests, raw_files
 from sources.scan import ScanIndex, scan, scan_box
@@ -104,6 +104,7 @@ def make(tmp_path: Path) -> Callable[..., Made]:
         box = shards_box(Store(tmp_path / store), source, scanned.name, "pictures")
         if not box.done:
             convert(box, source, files, base, gathered or {}, scanned.index(ScanIndex))
+        gate(source, box.index(ShardsIndex), scanned.index(ScanIndex).raw_rows)
         return Made(scanned, box)
 
     return made

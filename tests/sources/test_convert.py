@@ -116,7 +116,6 @@ def test_bad_rows_go_to_quarantine_with_reason_place_and_message(raw, make, png,
 
 
 def test_pictures_and_videos_in_one_row_are_not_representable(raw, make) -> None:
-    # a layout that lets both through: the check stands after all of them
     turns = [{"role": "user", "content": [{"type": "image"}, {"type": "video"}]}]
     raw({"a.jsonl": [{"messages": turns, "images": ["a.png"], "videos": ["a.mp4"]}]})
     assert make(layout="messages").reasons == {"a.jsonl#0": "mixed_media"}

@@ -1,0 +1,76 @@
+"""What every command shares: options, messages and exit codes, output for people or as one JSON document."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from flows.settings import default_store
+from shards.errors import VlmixError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from flows.executor import Steps
+
+StoreOption = Annotated[
+    Path | None, Parameter(name="--store", help="Folder of the store [default: $VLMIX_STORE or .vlmix].")
+]
+JsonOption = Annotated[bool, Parameter(name="--json", negative=(), help="Print one JSON document and nothing else.")]
+
+
+@contextmanager
+def messages() -> Iterator[None]:
+    """Turn our errors into one line on standard error and the right exit code."""
+    try:
+        yield
+    except VlmixError as error:
+        print(f"vlmix: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("vlmix: stopped; run the same command again to go on from here", file=sys.stderr)
+        sys.exit(130)
+
+
+def where(store: Path | None) -> Path:
+    """Absolute path of the store that a command works on."""
+    return (store or default_store()).absolute()
+
+
+def print_model(model: "BaseModel") -> None:
+    """Print one JSON document."""
+    print(model.model_dump_json(indent=1))
+
+
+def teller(*, quiet: bool) -> "Callable[[str, Steps], None]":
+    """Give a function that prints one line per step, or none where quiet."""
+
+    def tell(step: str, done: "Steps") -> None:
+        if not quiet:
+            print(f"{step:<10} {done.executed:>7} executed {done.cached:>7} cached", flush=True)
+
+    return tell
+
+
+def say(document: dict[str, object], text: str, *, as_json: bool) -> None:
+    """Print a document for programs or its text for people."""
+    print(json.dumps(document, indent=1) if as_json else text)
+
+
+@contextmanager
+def download_bar(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar with bytes, speed and time left on a terminal; nothing elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("download", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
