@@ -1,5 +1,6 @@
 """What a person writes: a recipe in YAML, checked word by word before any work."""
 
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -8,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, m
 
 from shards.errors import RecipeError
 
-Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=120)]
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=120)]
 Share = Annotated[float, Field(ge=0, le=100)]
 
 RECIPES: Final = Path(__file__).parent / "recipes"
@@ -148,7 +149,7 @@ class Stage(_Written):
 class Recipe(_Written):
     """A whole recipe. `rules` and `dedup` hold for every stage that has none of its own."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9_.-]+$")]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_][a-z0-9_.-]*$", max_length=120)]
     description: str = ""
     seed: int = 0
     judge: Literal["tiny", "off"] = "tiny"
@@ -202,11 +203,23 @@ def parse_recipe(text: str, where: str) -> Recipe:
         RecipeError: see `load_recipe`.
     """
     try:
-        return Recipe.model_validate(yaml.safe_load(text))
+        return Recipe.model_validate(yaml.load(text, Loader=_Strict))
     except yaml.YAMLError as error:
         raise RecipeError(f"recipe `{where}` is not YAML: {_yaml_problem(error)}") from error
     except ValidationError as error:
         raise RecipeError(f"recipe `{where}`: {explain(error)}") from error
+
+
+class _Strict(yaml.SafeLoader):
+    """Refuses a key that stands twice; YAML readers keep the last one without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
+        """Read a mapping whose keys differ."""
+        keys = [key.value for key, _ in node.value]
+        for key, _ in node.value:
+            if keys.count(key.value) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"`{key.value}` stands twice", key.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 def _yaml_problem(error: yaml.YAMLError) -> str:

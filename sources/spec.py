@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-SourceName = Annotated[str, Field(pattern=r"^[a-z0-9_.-]+$", max_length=120)]
+SourceName = Annotated[str, Field(pattern=r"^[a-z0-9_][a-z0-9_.-]*$", max_length=120)]
 Glob = Annotated[str, Field(min_length=1)]
 Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -156,7 +156,7 @@ class Reading(BaseModel):
     files: tuple[Glob, ...] = ()
     root: str = "."
     archive: Glob | None = None
-    split: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = "train"
+    split: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")] = "train"
     columns: Columns | None = None
     prompt: str | None = None
     """Question asked where the publisher gives an answer only (captions)."""
