@@ -22,6 +22,8 @@ HEADED: Final = (".csv", ".tsv", ".parquet")
 _PARQUET_ROWS: Final = 64
 """Rows decoded at a time: 64 pictures of 1 MB stay far below a worker's 2 GB. Ours."""
 
+_PARQUET_BUFFER: Final = 1 << 20
+
 _CELL: Final = 1 << 30
 """Longest CSV cell in characters; the default of Python's csv (131072) breaks on long documents. Ours."""
 
@@ -195,7 +197,8 @@ def _row(header: list[str], cells: list[str] | Broken) -> object:
 
 def _parquet_reader(columns: Collection[str] | None) -> Callable[[Path], Iterator[tuple[str, object]]]:
     def read(path: Path) -> Iterator[tuple[str, object]]:
-        with pq.ParquetFile(path, memory_map=True) as file:
+        # buffered, not mapped: pages of a mapped file count as memory of the worker until the system is short of it
+        with pq.ParquetFile(path, buffer_size=_PARQUET_BUFFER, pre_buffer=False) as file:
             names = _needed(file.schema_arrow.names, columns)
             for batch in file.iter_batches(batch_size=_PARQUET_ROWS, columns=names):
                 for row in batch.to_pylist():
