@@ -4,10 +4,10 @@ from pathlib import Path
 
 import polars as pl
 from pydantic import BaseModel
-from rich.console import Console
 from rich.markup import escape
 
 from flows.build import demo_pictures
+from flows.console import terminal
 from flows.resolve import Progress, locate_named, on_disk
 from flows.sourcing import SourceJob, make_shards
 from shards.errors import GateError
@@ -87,7 +87,7 @@ def _defects(reason: str, quarantine: pl.DataFrame) -> Defects:
 
 def print_checked(checked: Checked) -> None:
     """What was found, for people."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = terminal()
     console.print(
         f"source `{checked.source}`: {checked.raw_rows:,} raw rows, {checked.samples:,} samples, "
         f"{checked.quarantined:,} quarantined, {checked.pictures:,} pictures of {checked.picture_bytes:,} bytes"

@@ -14,6 +14,7 @@ from shards.errors import VlmixError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+    from rich.console import Console
 
     from flows.executor import Steps
 
@@ -59,6 +60,16 @@ def teller(*, quiet: bool) -> "Callable[[str, Steps], None]":
 def say(document: dict[str, object], text: str, *, as_json: bool) -> None:
     """Print a document for programs or its text for people."""
     print(json.dumps(document, indent=1) if as_json else text)
+
+
+def terminal() -> "Console":
+    """Give the console that tables are printed to.
+
+    A file or pipe has no width; rich would assume 80 columns and cut names.
+    """
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 140)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from flows.console import terminal
 from shards.errors import CatalogError, UsageError
 from sources.spec import STAGES, Source, Status, Use
 
@@ -191,7 +192,7 @@ def show(meanings: Words, asked: str) -> Shown:
 
 def print_listing(listing: Listing, console: Console | None = None) -> None:
     """A list of sources as a table, and how many of each status every system uses."""
-    console = console or Console()
+    console = console or terminal()
     table = Table(box=None, padding=(0, 1, 0, 0))
     table.add_column("source", overflow="fold")
     table.add_column("status", no_wrap=True)
@@ -227,7 +228,7 @@ def _count_table(counts: Mapping[str, Mapping[str, int]]) -> Table:
 
 def print_shown(shown: Shown, console: Console | None = None) -> None:
     """Facts about sources, one per line, defaults left out."""
-    console = console or Console()
+    console = console or terminal()
     for found in shown.found:
         source = found.source
         console.print(f"[bold]{escape(source.name)}[/bold]  `{escape(shown.asked)}` is its {escape(found.matched)}")

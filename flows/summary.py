@@ -1,6 +1,5 @@
 """What commands print for people; the same things as documents are pydantic models."""
 
-import sys
 from collections.abc import Mapping
 
 from pydantic import BaseModel
@@ -9,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from flows.build import Prepared
+from flows.console import terminal
 from flows.deciding import Decided
 from flows.explain import EntryStory, Story
 from flows.run import Summary
@@ -64,7 +64,7 @@ def print_plan(document: PlanDocument) -> None:
         cells = (entry.stage, entry.id, entry.source, entry.domain, take, f"{entry.repeat:g}")
         counts = ("?" if count is None else str(count) for count in (entry.rows, entry.taken))
         table.add_row(*cells, *counts, entry.status)
-    console = _console()
+    console = terminal()
     console.print(table)
     console.print(", ".join(f"{count:,} rows {status}" for status, count in document.rows.items()))
 
@@ -77,7 +77,7 @@ def _take(take: Mapping[str, object]) -> str:
 
 def print_summary(summary: Summary) -> None:
     """Counts per stage and domain, warnings, and where the report is."""
-    console = _console()
+    console = terminal()
     for stage in summary.stages:
         table = _counts_table(f"{stage.stage}  {stage.digest[:12]}", {**stage.domains, "all": stage.totals})
         console.print(table)
@@ -101,7 +101,7 @@ def _counts_table(title: str, rows: Mapping[str, Counts]) -> Table:
 
 def print_decided(document: Decided) -> None:
     """Counts before and after a change of rules."""
-    console = _console()
+    console = terminal()
     for stage in document.stages:
         console.print(_counts_table(stage.stage, {"before": stage.before, "after": stage.after}))
         if stage.to_ask:
@@ -110,7 +110,7 @@ def print_decided(document: Decided) -> None:
 
 def print_story(story: Story) -> None:
     """The story of one sample."""
-    console = _console()
+    console = terminal()
     console.print(f"[bold]{escape(story.key)}[/bold]  source {story.source}, licence {escape(story.licence)}")
     console.print(f"meta: {escape(story.meta)}", soft_wrap=True)
     if story.quarantine:
@@ -147,8 +147,3 @@ def _print_entry(console: Console, entry: EntryStory) -> None:
     console.print("null: " + ", ".join(f"{name} {state}" for name, state in entry.states.items()), soft_wrap=True)
     for member in entry.cluster:
         console.print(f"cluster: {member['key']} {member['reason']} distance {member['distance']}", soft_wrap=True)
-
-
-def _console() -> Console:
-    # a file or pipe has no width; rich would assume 80 columns and cut names
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 140)
