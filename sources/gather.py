@@ -1,22 +1,22 @@
 """Pictures that lie outside the records: downloads and archives, gathered once into packs or referenced in place."""
 
-import gzip
 import hashlib
-import io
-import tarfile
-import zlib
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
-from typing import IO, NamedTuple, Self
+from bisect import bisect_left
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 from pydantic import BaseModel
 
-from shards.errors import PictureError, SourceError
+from shards.errors import PictureError
 from shards.files import write_table
 from shards.pack import Image, PackWriter, mirror_pack
 from shards.picture import decode
 from shards.store import Box
+from sources import archive
+from sources.archive import Member
 from sources.raw import RawFile
 from sources.spec import Source
 
@@ -35,19 +35,22 @@ GATHERED = {
 }
 """One row per reference: either a reason or the IMAGE fields."""
 
-MAX_PICTURE_BYTES = 64 << 20
-"""Bytes of one encoded picture above which it is refused. Ours: the largest honest page scan we met has 30 MB."""
-
-_CHUNK = 1 << 20
-_EMPTY_READS = 8
-"""Reads past the end after which an archive is given up; a whole one without its last blocks needs three. Ours."""
+MAX_PICTURE_BYTES = archive.MAX_PICTURE_BYTES
+"""Bytes of one encoded picture above which it is refused."""
 
 
 class GatherIndex(BaseModel):
-    """Counts of gathered pictures by outcome (`ok` or a reason) and members of the archive that nobody refers to."""
+    """Counts of gathered pictures by outcome (`ok` or a reason), and of the archive's members.
+
+    `unused`: members that nobody refers to. `refused`: members that are not to be trusted by reason
+    (sources/archive.py), and `duplicate_name` where a member has the name of an earlier one that a record refers to.
+    `matched_by_suffix`: references that were found under a longer or a shorter path.
+    """
 
     outcomes: dict[str, int]
     unused: int = 0
+    refused: dict[str, int] = {}
+    matched_by_suffix: int = 0
 
 
 class Gathered(NamedTuple):
@@ -76,11 +79,14 @@ def store_picture(packs: PackWriter, ref: str, data: bytes, seen: dict[str, Imag
     return Gathered(ref, seen[sha256])
 
 
-def finish(box: Box, rows: list[Gathered], unused: int = 0) -> None:
+def finish(box: Box, rows: list[Gathered]) -> None:
     """Write the table of a gathering box and complete it."""
+    box.finish(GatherIndex(outcomes=_write(box, rows)))
+
+
+def _write(box: Box, rows: list[Gathered]) -> dict[str, int]:
     frame = write_rows(box.path / "gathered.parquet", rows)
-    outcomes = frame.group_by(pl.col("reason").fill_null("ok")).len().sort("reason")
-    box.finish(GatherIndex(outcomes=dict(outcomes.iter_rows()), unused=unused))
+    return dict(frame.group_by(pl.col("reason").fill_null("ok")).len().sort("reason").iter_rows())
 
 
 def write_rows(path: Path, rows: list[Gathered]) -> pl.DataFrame:
@@ -106,30 +112,111 @@ def _gathered(row: tuple[str, ...]) -> Gathered:
 
 
 def unpack(box: Box, source: Source, files: tuple[RawFile, ...], wanted: set[str]) -> None:
-    """Stream the tar archive (or raw pieces of one) once and gather every member that a record refers to.
+    """Stream the archives of a source once and gather every member that a record refers to.
 
-    Members outside `wanted` are counted as unused. An uncompressed single-file tar of a source with
-    `pictures: reference` is not copied: the members' byte ranges are recorded.
+    A record's path means the member of that name, or else the only one whose path ends with it or that it ends with,
+    in whole folder names. Of members of one name the first counts. With `pictures: reference` a member that lies in
+    the archive byte for byte is not copied: its place is recorded.
 
     Raises:
-        SourceError: the archive ends early or is no tar file.
+        SourceError: an archive is damaged or ends early.
     """
+    found = _Found(wanted)
     seen: dict[str, Image] = {}
-    found: dict[str, Gathered] = {}
-    unused = 0
     with PackWriter(box.store, box.name, "pictures") as packs:
-        for group in _groups(files):
-            reference = source.pictures == "reference" and len(group) == 1 and not _is_gzip(group[0].path)
-            for name, data, offset in _members(source, group):
-                if name not in wanted:
-                    unused += 1
-                elif name not in found and reference:
-                    found[name] = refer(source, name, data, group[0].name, offset)
-                elif name not in found:
-                    found[name] = store_picture(packs, name, data, seen)
-    why = f"not among the archive's regular files of at most {MAX_PICTURE_BYTES} bytes"
-    missing = [Gathered(ref, None, "picture_missing", why) for ref in sorted(wanted - found.keys())]
-    finish(box, [found[name] for name in sorted(found)] + missing, unused)
+        for member in archive.members(source.name, files):
+            if not found.needs(member):
+                continue
+            if member.data is None:
+                row = Gathered(member.name, None, member.reason, member.message)
+            elif source.pictures == "reference" and member.offset is not None:
+                row = refer(source, member.name, member.data, member.file, member.offset)
+            else:
+                row = store_picture(packs, member.name, member.data, seen)
+            found.held[member.name] = row
+    suffixed = found.suffixed()
+    rows = [found.row(ref, suffixed.get(ref, ref)) for ref in sorted(wanted)]
+    used = {name for name in (*wanted, *suffixed.values()) if name in found.readable}
+    index = GatherIndex(
+        outcomes=_write(box, rows),
+        unused=found.members - len(used),
+        refused=dict(sorted(found.refused.items())),
+        matched_by_suffix=len(suffixed),
+    )
+    box.finish(index)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What members of an archive mean to records, learnt one by one; in the end their order makes no difference."""
+
+    wanted: set[str]
+    held: dict[str, Gathered] = field(default_factory=dict)
+    """By member name: what became of the members that a record may refer to."""
+    readable: set[str] = field(default_factory=set)
+    """Names in `held` that were not refused."""
+    members: int = 0
+    """Members that were not refused."""
+    refused: Counter[str] = field(default_factory=Counter)
+    _fits: dict[str, list[str]] = field(default_factory=dict)
+    """By reference: the first two names, in their order, of members under a longer or shorter path."""
+    _backwards: list[str] = field(default_factory=list)
+    _depth: int = 0
+
+    def __post_init__(self) -> None:
+        inside = [ref for ref in self.wanted if not archive.leaves(ref)]
+        self._backwards = sorted(ref[::-1] for ref in inside)
+        self._depth = max((ref.count("/") for ref in inside), default=0)
+
+    def needs(self, member: Member) -> bool:
+        """Count a member; whether a record may refer to it, as far as can be known."""
+        if member.name in self.held:
+            self.refused["duplicate_name"] += 1
+            return False
+        if member.data is None:
+            self.refused[member.reason] += 1
+        else:
+            self.members += 1
+        needed = member.name in self.wanted
+        for ref in [] if archive.leaves(member.name) else self._related(member.name):
+            fits = self._fits.get(ref, [])
+            needed = needed or (not fits and ref not in self.held)
+            self._fits[ref] = sorted({*fits, member.name})[:2]
+        if needed and member.data is not None:
+            self.readable.add(member.name)
+        return needed
+
+    def _related(self, name: str) -> list[str]:
+        """References that the name ends with, and those that end with it."""
+        parts = name.split("/")
+        first = max(1, len(parts) - 1 - self._depth)
+        found = [ref for at in range(first, len(parts)) if (ref := "/".join(parts[at:])) in self.wanted]
+        ending = f"/{name}"[::-1]
+        at = bisect_left(self._backwards, ending)
+        while at < len(self._backwards) and self._backwards[at].startswith(ending):
+            found.append(self._backwards[at][::-1])
+            at += 1
+        return found
+
+    def suffixed(self) -> dict[str, str]:
+        """Member of each reference that no member is called by, where one alone fits and fits no other reference."""
+        single = {ref: fits[0] for ref, fits in self._fits.items() if len(fits) == 1 and ref not in self.held}
+        claims = Counter(single.values())
+        return {ref: name for ref, name in single.items() if claims[name] == 1 and name not in self.wanted}
+
+    def row(self, ref: str, name: str) -> Gathered:
+        """What became of a reference that means the member `name`."""
+        if name in self.held:
+            return self.held[name]._replace(ref=ref)
+        if archive.leaves(ref):
+            return Gathered(ref, None, "unsafe_path", f"`{ref}` leads out of the archive")
+        fits = self._fits.get(ref, [])
+        why = "no member of this name in the archive; check `archive`"
+        if len(fits) == 1:
+            why = f"ambiguous: `{fits[0]}` in the archive fits the paths of several records"
+        elif fits:
+            why = f"ambiguous: `{fits[0]}` and `{fits[1]}` in the archive both fit"
+        return Gathered(ref, None, "picture_missing", why)
 
 
 def refer(source: Source, ref: str, data: bytes, file: str, offset: int) -> Gathered:
@@ -141,98 +228,3 @@ def refer(source: Source, ref: str, data: bytes, file: str, offset: int) -> Gath
     sha256 = hashlib.sha256(data).hexdigest()
     pack = mirror_pack(source.name, file)
     return Gathered(ref, Image(sha256, pack, None, offset, len(data), picture.width, picture.height, picture.format))
-
-
-def _groups(files: tuple[RawFile, ...]) -> list[list[RawFile]]:
-    """Files that each are a tar stand alone; raw pieces (`a.tar.00`, `a.tar.01`, ...) are one stream per stem."""
-    groups: dict[str, list[RawFile]] = {}
-    for file in files:
-        suffix = PurePosixPath(file.name).suffix
-        stem = file.name.removesuffix(suffix) if suffix[1:].isdecimal() else file.name
-        groups.setdefault(stem, []).append(file)
-    return list(groups.values())
-
-
-def _is_gzip(path: Path) -> bool:
-    with path.open("rb") as handle:
-        return handle.read(2) == b"\x1f\x8b"
-
-
-def _members(source: Source, group: list[RawFile]) -> Iterator[tuple[str, bytes, int]]:
-    """Name (without leading `./`), bytes and offset of every regular member, in stream order."""
-    names = ", ".join(file.name for file in group)
-    try:
-        with _Joined([file.path for file in group]) as joined:
-            stream = gzip.GzipFile(fileobj=joined) if _is_gzip(group[0].path) else joined
-            with tarfile.open(fileobj=_Ending(stream), mode="r|", tarinfo=_Strict) as archive:
-                for member in archive:
-                    if member.isreg() and not member.issparse() and member.size <= MAX_PICTURE_BYTES:
-                        handle = archive.extractfile(member)
-                        assert handle is not None
-                        yield member.name.removeprefix("./"), handle.read(), member.offset_data
-            while stream is not joined and stream.read(_CHUNK):
-                pass  # gzip compares its checksum at the end of the stream, which lies behind that of the archive
-    except (tarfile.TarError, EOFError, OSError, zlib.error, ValueError, RecursionError) as error:
-        # headers are parsed as they come: broken numbers and names are a ValueError, endless chains a RecursionError
-        remedy = "fetch the archive again; is a piece missing?"
-        raise SourceError(f"source `{source.name}`: archive `{names}`: {error}; {remedy}") from error
-
-
-class _Strict(tarfile.TarInfo):
-    """Stops at a damaged header, which `tarfile` takes for the end of the archive unless it is the first one."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        try:
-            return super().frombuf(buf, encoding, errors)
-        except tarfile.HeaderError as error:
-            if any(buf):
-                raise tarfile.ReadError(f"damaged header: {error}") from error
-            raise  # nothing, or a block of zeros: the end
-
-
-class _Ending(io.RawIOBase):
-    """Stops reading past the end; `tarfile` would skip a member of 2^62 bytes by 2^48 reads of nothing."""
-
-    def __init__(self, stream: io.BufferedIOBase | io.RawIOBase) -> None:
-        self._stream = stream
-        self._empty = 0
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._stream.read(size)
-        self._empty = 0 if data else self._empty + 1
-        if self._empty > _EMPTY_READS:
-            raise EOFError("a member is larger than the archive")
-        return data or b""
-
-
-class _Joined(io.RawIOBase):
-    """Several files read as one, without a second copy on disk."""
-
-    def __init__(self, paths: list[Path]) -> None:
-        self._paths = list(paths)
-        self._handle: IO[bytes] | None = None
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        chunks: list[bytes] = []
-        while size != 0:
-            if self._handle is None:
-                if not self._paths:
-                    break
-                self._handle = self._paths.pop(0).open("rb")
-            chunk = self._handle.read(size)
-            if not chunk:
-                self._handle.close()
-                self._handle = None
-                continue
-            chunks.append(chunk)
-            size = size - len(chunk) if size > 0 else size
-        return b"".join(chunks)
-
-    def close(self) -> None:
-        if self._handle:
-            self._handle.close()
-        super().close()

@@ -155,9 +155,11 @@ def test_a_plain_tar_of_a_mirror_is_referred_to_in_place(gather, png, tmp_path: 
 @pytest.mark.parametrize("how", ["zipped", "pieces"])
 def test_what_has_no_place_of_its_own_in_a_mirror_is_copied(gather, png, tmp_path: Path, how: str) -> None:
     data = tar([("a.png", png(1))])
-    files = {"a.tar.gz": gzip.compress(data)} if how == "zipped" else pieces(data, 3)
+    cut = BLOCK + len(png(1)) // 2
+    files = {"a.tar.gz": gzip.compress(data)} if how == "zipped" else {"a.00": data[:cut], "a.01": data[cut:]}
     gathered, _ = gather(files, {"a.png"}, pictures="reference")
     assert bytes_of(gathered, tmp_path / "store") == {"a.png": png(1)}
+    assert len(list((tmp_path / "store").rglob("*.arrow"))) == 1
 
 
 def test_names_that_lead_out_of_the_archive_write_nowhere(gather, png, tmp_path: Path) -> None:
@@ -174,18 +176,21 @@ def test_names_that_lead_out_of_the_archive_write_nowhere(gather, png, tmp_path:
     after = {path for path in tmp_path.rglob("*") if "store" not in path.parts and "mirror" not in path.parts}
     assert after == before
     assert list(gathered) == ["ok.png"]
-    assert index.unused == 3
+    assert index.unused == 1
+    assert index.refused == {"archive_member_not_regular": 1, "unsafe_path": 2}
 
 
 @pytest.mark.parametrize(
     "kind",
-    [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE],
+    [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE, b"V"],
 )
 def test_only_regular_members_are_pictures(gather, png, tmp_path: Path, kind: bytes) -> None:
     (tmp_path / "secret.png").write_bytes(png(1))
     members: list[Member] = [special("a.png", kind, str(tmp_path / "secret.png")), ("b.png", png(2))]
-    gathered, _ = gather({"a.tar": tar(members)}, {"a.png", "b.png"})
-    assert reasons(gathered) == {"a.png": "picture_missing"}
+    gathered, index = gather({"a.tar": tar(members)}, {"a.png", "b.png"})
+    folder = kind == tarfile.DIRTYPE
+    assert reasons(gathered) == {"a.png": "picture_missing" if folder else "archive_member_not_regular"}
+    assert index.refused == ({} if folder else {"archive_member_not_regular": 1})
     assert bytes_of(gathered, tmp_path / "store") == {"b.png": png(2)}
 
 
@@ -210,8 +215,21 @@ def test_a_member_above_the_limit_is_not_read(gather, png) -> None:
     info.size = size
     data = info.tobuf() + png(1) + bytes(-(-size // BLOCK) * BLOCK - len(png(1))) + tar([("b.png", png(2))])
     gathered, _ = gather({"a.tgz": gzip.compress(data, 1)}, {"huge.png", "b.png"})
-    assert reasons(gathered) == {"huge.png": "picture_missing"}
-    assert "at most 67108864 bytes" in gathered["huge.png"].message
+    assert reasons(gathered) == {"huge.png": "picture_too_large"}
+    assert "limit 67108864" in gathered["huge.png"].message
+
+
+def sparse(name: str, headers: dict[str, str]) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.pax_headers = headers
+    return info
+
+
+def test_a_member_with_holes_has_no_place_of_its_own(gather, png) -> None:
+    hollow = sparse("a.png", {"GNU.sparse.map": "0,1", "GNU.sparse.size": "512"})
+    hollow.size = 0
+    gathered, _ = gather({"a.tar": tar([hollow, ("b.png", png(2))])}, {"a.png", "b.png"}, pictures="reference")
+    assert reasons(gathered) == {"a.png": "archive_member_not_regular"}
 
 
 def whole() -> bytes:
@@ -226,6 +244,9 @@ def hurt(data: bytes, at: int, with_: bytes = b"\xff" * 64) -> bytes:
 HEADER = BLOCK * (1 + -(-20_000 // BLOCK))
 """Where the second member begins."""
 
+LONG = gzip.compress(tar([("0.png", b"".join(b"%d " % (number * number) for number in range(90_000)))]))
+"""One member of 0.9 MB; the middle of the stream lies in its bytes."""
+
 DAMAGED = {
     "cut in the first header": whole()[:100],
     "cut in a later header": whole()[: HEADER + 100],
@@ -236,11 +257,13 @@ DAMAGED = {
     "a picture": b"\x89PNG\r\n\x1a\n" * 200,
     "gzip cut in its header": gzip.compress(whole())[:5],
     "gzip cut": gzip.compress(whole())[:-500],
+    "gzip with other bytes in a long member": hurt(LONG, len(LONG) // 2, b"\xff" * 8),
     "gzip without its checksum": gzip.compress(whole())[:-8],
-    "gzip with other bytes": hurt(gzip.compress(whole()), 2000),
+    "gzip with other bytes": hurt(gzip.compress(whole()), len(gzip.compress(whole())) // 2, b"\xff" * 8),
     "gzip of no tar": gzip.compress(b"<html>"),
     "gzip and rubbish": gzip.compress(whole()[: HEADER * 2]) + b"rubbish" * 9,
     "endless long names": special("x" * 200, b"L").tobuf(tarfile.GNU_FORMAT)[:BLOCK] * 3000 + bytes(2 * BLOCK),
+    "a sparse map that is none": tar([sparse("a.png", {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"})]),
     "numbers in headers that are none": tar([special("a", b"x")], tarfile.USTAR_FORMAT)[:BLOCK] * 2 + b"9" * BLOCK,
 }
 
