@@ -26,6 +26,8 @@ check: $(INSTALLED)  ## format, lint, types, build
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.hamming
+	$(BIN)/python -m benchmarks.fetch
+	$(BIN)/python -m benchmarks.shards --megabytes 500 --folder $(VENV)/bench
 
 clean:
 	rm -rf $(VENV) $(STORE) dist .mypy_cache .ruff_cache .pytest_cache

@@ -3,8 +3,9 @@
     python -m benchmarks.fetch --theirs /path/to/python-with-img2dataset
 
 Ours decodes every picture and keeps its bytes; img2dataset runs once without decoding (`disable_all_reencoding`) and
-once as it is meant (resize to 256, JPEG). Seconds are those of a whole process; the rate leaves out what the same
-process needs for one picture, which is start-up. Memory is the largest sum of resident sets over all its processes.
+once as it is meant (resize to 256, JPEG). Seconds and the first rate are those of a whole process; the second rate
+leaves out what the same process needs for one picture, which is start-up. Memory is the largest sum of resident sets
+over all its processes.
 """
 
 import argparse
@@ -79,7 +80,7 @@ def compare(theirs: str | None, port: str, number: int, dead: float) -> None:
     """Print the rows of one list."""
     every = round(1 / dead) if dead else number + 1
     paths = [f"/missing/{n}" if n % every == every - 1 else f"/ok/{n}" for n in range(number)]
-    rates: dict[str, float] = {}
+    rates: dict[str, tuple[float, float]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         script = folder / "theirs.py"  # its workers import it again
@@ -92,14 +93,15 @@ def compare(theirs: str | None, port: str, number: int, dead: float) -> None:
                 urls = folder / f"{len(part)}.txt"
                 urls.write_text("\n".join(f"http://{host}{path}" for path in part))
                 runs.append(measure([*start, str(urls), str(folder / f"{way}-{len(part)}"), port, way.split()[-1]]))
-            rates[way] = (number - 1) / (runs[1].seconds - runs[0].seconds)
+            rates[way] = number / runs[1].seconds, (number - 1) / (runs[1].seconds - runs[0].seconds)
             print(
-                f"{way:<22} {number:>6,} URLs {dead:>4.0%} dead {runs[1].seconds:>7.1f} s ({runs[0].seconds:.1f} s start) "
-                f"{rates[way]:>7,.0f} URLs/s  peak {runs[1].mebibytes:>6,.0f} MiB"
+                f"{way:<20} {number:,} URLs {dead:>4.0%} dead {runs[1].seconds:>7.1f} s ({runs[0].seconds:.1f} start) "
+                f"{rates[way][0]:>6,.0f} URLs/s, {rates[way][1]:>6,.0f} after start, {runs[1].mebibytes:,.0f} MiB"
             )
     for way, rate in rates.items():
         if way != "ours":
-            print(f"ours / {way}: {rates['ours'] / rate:.2f}")
+            whole, net = (ours / other for ours, other in zip(rates["ours"], rate, strict=True))
+            print(f"URLs/s of ours / {way}: {whole:.2f}, after start {net:.2f}")
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -74,7 +74,14 @@ def prepare(recipe: Recipe, folder: Path, store: Store) -> Prepared:
 
 
 def build(
-    prepared: Prepared, store: Store, runner: Runner, tell: Tell, *, only: str | None = None, update: bool = False
+    prepared: Prepared,
+    store: Store,
+    runner: Runner,
+    tell: Tell,
+    *,
+    only: str | None = None,
+    update: bool = False,
+    give_up: bool = False,
 ) -> Built:
     """Run every step that is not done, and write the run manifest.
 
@@ -85,6 +92,7 @@ def build(
         tell: hears of every step.
         only: name of the one stage to mix; None for all.
         update: resolve branches of hub sources again.
+        give_up: record URLs that only ever failed in passing as lost, instead of stopping.
 
     Raises:
         DataError: the data or a gate says no.
@@ -101,6 +109,7 @@ def build(
 
     located = {place.source.name: place for place in prepared.located.values()}
     with store.lock(), demo_pictures(located.values(), store) as policy:
+        policy = replace(policy, give_up=give_up)
         fetched = {name: on_disk(place, store, update=update) for name, place in located.items()}
         sourced = _source(fetched, store, runner, policy, note)
         note("score", score_sources(runner, store, prepared.filters, sourced))

@@ -27,6 +27,7 @@ def build_sft_mix(
     executor: Literal["local"] = "local",
     workers: int | None = None,
     update: bool = False,
+    give_up: bool = False,
     as_json: JsonOption = False,
 ) -> None:
     """Build the mixture of a recipe: sources, scores, judge, rules, dedup, manifest, report.
@@ -38,12 +39,21 @@ def build_sft_mix(
         executor: where work runs.
         workers: worker processes; default is one per core.
         update: look for newer commits of sources on the hub instead of the ones in sources.lock.
+        give_up: quarantine rows whose picture URL gave no lasting answer after all retries, instead of stopping.
         as_json: print the summary as JSON.
     """
     with messages():
         from flows.run import run
 
-        finished = run(recipe, where(store), stage=stage, workers=workers, update=update, tell=teller(quiet=as_json))
+        finished = run(
+            recipe,
+            where(store),
+            stage=stage,
+            workers=workers,
+            update=update,
+            give_up=give_up,
+            tell=teller(quiet=as_json),
+        )
         if as_json:
             print_model(finished.summary)
         else:

@@ -53,7 +53,14 @@ class Finished(NamedTuple):
 
 
 def run(
-    recipe: str, store: Path, *, stage: str | None, workers: int | None, update: bool = False, tell: Tell
+    recipe: str,
+    store: Path,
+    *,
+    stage: str | None,
+    workers: int | None,
+    tell: Tell,
+    update: bool = False,
+    give_up: bool = False,
 ) -> Finished:
     """Build a recipe in worker processes on this machine.
 
@@ -62,13 +69,14 @@ def run(
         store: folder of the store.
         stage: mix this stage only; None for all.
         workers: processes; None means one per core.
-        update: resolve branches of hub sources again.
         tell: hears of every step.
+        update: resolve branches of hub sources again.
+        give_up: record URLs without a lasting answer as lost.
     """
     where = Store(store.absolute())
     prepared = checked(recipe, where)
     with local_pool(workers) as pool:
-        return run_with(prepared, where, LocalRunner(pool), stage, tell, update=update)
+        return run_with(prepared, where, LocalRunner(pool), stage, tell, update=update, give_up=give_up)
 
 
 def checked(recipe: str, store: Store) -> Prepared:
@@ -78,10 +86,17 @@ def checked(recipe: str, store: Store) -> Prepared:
 
 
 def run_with(
-    prepared: Prepared, store: Store, runner: Runner, stage: str | None, tell: Tell, *, update: bool = False
+    prepared: Prepared,
+    store: Store,
+    runner: Runner,
+    stage: str | None,
+    tell: Tell,
+    *,
+    update: bool = False,
+    give_up: bool = False,
 ) -> Finished:
     """Build with any runner, write the report, and say where everything is."""
-    built = build(prepared, store, runner, tell, only=stage, update=update)
+    built = build(prepared, store, runner, tell, only=stage, update=update, give_up=give_up)
     if built.box.done:
         tell("report", Steps(0, 1))
         # the run of this recipe that was asked for last is the one that other commands speak of

@@ -76,7 +76,7 @@ def _gather(job: SourceJob, scanned: Box, refs: pl.DataFrame, digests: Digests) 
     if not archives and urls.is_empty():
         return None, Steps()
     packed = [digests(file).model_dump(mode="json") for file in archives]
-    name = fingerprint("gather", 1, scanned.name, job.source.pictures, packed)
+    name = fingerprint("gather", 2, scanned.name, job.source.pictures, packed)
     box = job.store.box("pictures", job.source.name, name)
     steps = _steps(box)
     if not box.done and archives:

@@ -148,7 +148,7 @@ class Reading(BaseModel):
 
     `files` are globs relative to the source's base folder (the recipe's folder for an inline source), or absolute.
     `root` is the folder, relative to the same base or absolute, that picture paths in records are joined to. `archive`
-    is a glob of tar files, or of raw pieces of one tar, that hold the pictures instead.
+    is a glob of tar or zip archives, whole or in pieces, that hold the pictures instead.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
