@@ -108,8 +108,8 @@ def build(
         tell(step, done)
 
     located = {place.source.name: place for place in prepared.located.values()}
-    with store.lock(), demo_pictures(located.values(), store) as policy:
-        policy = replace(policy, give_up=give_up)
+    with store.lock(), demo_pictures(located.values(), store) as usual:
+        policy = replace(usual, give_up=give_up)
         fetched = {name: on_disk(place, store, update=update) for name, place in located.items()}
         sourced = _source(fetched, store, runner, policy, note)
         note("score", score_sources(runner, store, prepared.filters, sourced))
