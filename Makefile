@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 STORE ?= .vlmix
 
-.PHONY: mix test test-fast test-integration check bench clean
+.PHONY: mix test test-fast test-integration check mini-hub bench clean
 
 mix: $(INSTALLED)  ## the main job: build the demo mixture and its report
 	$(BIN)/vlmix run build-sft-mix --recipe demo --store $(STORE)
@@ -23,6 +23,9 @@ check: $(INSTALLED)  ## format, lint, types, build
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m build --no-isolation --wheel --outdir $(VENV)/dist .
+
+mini-hub: $(INSTALLED)  ## fetch and convert a miniature of every readable catalogue source through a local hub
+	$(BIN)/pytest -m integration tests/sources/test_mini_hub.py
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.hamming
