@@ -146,4 +146,5 @@ def _print_entry(console: Console, entry: EntryStory) -> None:
     console.print("scores: " + escape(", ".join(shown)), soft_wrap=True)
     console.print("null: " + ", ".join(f"{name} {state}" for name, state in entry.states.items()), soft_wrap=True)
     for member in entry.cluster:
-        console.print(f"cluster: {member['key']} {member['reason']} distance {member['distance']}", soft_wrap=True)
+        distance = "" if member["distance"] is None else f", {member['distance']} bits apart"
+        console.print(f"cluster: {member['key']} {member['reason']}{distance}", soft_wrap=True)
