@@ -139,6 +139,9 @@ def _expand(source: Source, anchor: Path, pattern: str) -> list[Path]:
     Upstream names hold brackets (`chart_qa(cauldron)[v2]`), which a glob would read as a set of characters.
     """
     known, parts = anchor, []
+    if any("**" in part and part != "**" for part in PurePosixPath(pattern).parts):
+        # Python 3.13 reads `a**` as `a*`, earlier ones refuse it
+        raise CatalogError(f"source `{source.name}`: `{pattern}` is no glob: `**` stands alone between slashes")
     try:
         for part in PurePosixPath(pattern).parts:
             known = known / part
