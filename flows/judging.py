@@ -1,6 +1,7 @@
 """Asks the judge for the rows whose verdict still hangs on it, and keeps every answer in a ledger."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from filters.judges.base import Judge
 from filters.judges.score import MASS_SUFFIX, requests, scores
 from filters.judges.tiny import TinyJudge
 from flows.executor import Runner, Steps
-from flows.scoring import ASKABLE, CRITERIA
+from flows.scoring import ASKABLE, source_name
 from manifests.mixture import SourceScores, take_mask
 from manifests.plan import PlannedStage
 from manifests.recipe import Recipe
@@ -59,8 +60,8 @@ def check_judge(recipe: Recipe, stages: Sequence[PlannedStage]) -> None:
 
 def ledger_box(store: Store, shards: Box, judge: Judge, criterion: str) -> Box:
     """Where the answers of a judge about a source lie. The box grows; each file in it is whole."""
-    identity = fingerprint("judge", judge.judge_id, criterion, shards.name)
-    return store.box("scores", shards.name.split("/")[1], identity)
+    name = fingerprint("judge", judge.judge_id, criterion, shards.name)
+    return store.box("scores", source_name(shards), name)
 
 
 def judge_stage(
@@ -121,7 +122,7 @@ def _answers(
     judge: Judge,
 ) -> tuple[pl.DataFrame, Steps]:
     """Answers for rows of a source: from the ledger, the rest from the judge."""
-    known = read_ledger(ledger)
+    known = read_ledger(ledger, criterion)
     missing = np.setdiff1d(rows, known["row"].to_numpy())
     jobs: list[AskJob] = []
     first = 0
@@ -131,7 +132,7 @@ def _answers(
         jobs += [AskJob(ledger, shards, number, tuple(chunk.tolist()), criterion, judge) for chunk in chunks]
         first += shard.samples
     runner.map(f"judge {criterion}", ask, jobs)
-    answers = read_ledger(ledger) if jobs else known
+    answers = read_ledger(ledger, criterion) if jobs else known
     return answers, Steps(len(missing), len(rows) - len(missing))
 
 
@@ -147,30 +148,20 @@ def ask(job: AskJob) -> None:
     write_table(job.ledger.path / f"asked-{job.number:05d}-{name}.parquet", kept)
 
 
-def read_ledger(ledger: Box) -> pl.DataFrame:
-    """Every answer in a ledger, sorted by `row` (index of the sample in its source)."""
+def read_ledger(ledger: Box, criterion: str) -> pl.DataFrame:
+    """Every answer in a ledger: `row` (index of the sample in its source), by which it is sorted, and the scores."""
+    empty = scores([], criterion).with_columns(pl.lit(None, pl.Int64).alias("row"))
     files = sorted(ledger.path.glob("asked-*.parquet"))
-    if not files:
-        return pl.DataFrame(schema={"row": pl.Int64})
-    return pl.concat([pl.read_parquet(file) for file in files]).unique("row").sort("row")
+    return pl.concat([empty, *(pl.read_parquet(file) for file in files)]).unique("row").sort("row")
 
 
 def _fill(
     source: SourceScores, rows: np.ndarray[tuple[int], np.dtype[np.intp]], answers: pl.DataFrame, criterion: str
 ) -> SourceScores:
     """Put the answers into the score frame; a row that was asked and has none is in state `error`."""
-    assert criterion in CRITERIA
     columns = [criterion, criterion + MASS_SUFFIX, criterion + STATE_SUFFIX]
     asked = pl.DataFrame({"row": pl.Series(rows, dtype=pl.Int64)})
-    if answers.width > 1:
-        found = asked.join(answers.select("row", *columns, pl.lit(True).alias("answered")), on="row", how="left")
-    else:
-        found = asked.with_columns(
-            pl.lit(None, pl.Float64).alias(columns[0]),
-            pl.lit(None, pl.Float64).alias(columns[1]),
-            pl.lit(None, pl.String).alias(columns[2]),
-            pl.lit(None, pl.Boolean).alias("answered"),
-        )
+    found = asked.join(answers.select("row", *columns, pl.lit(True).alias("answered")), on="row", how="left")
     state = pl.when("answered").then(pl.col(columns[2])).otherwise(pl.lit("error"))
     found = found.with_columns(state.alias(columns[2]), pl.lit(True).alias("asked")).drop("answered")
     joined = (
@@ -182,6 +173,4 @@ def _fill(
     mass_state = criterion + MASS_SUFFIX + STATE_SUFFIX
     mass = pl.when("asked").then(pl.col(columns[2] + "_new")).otherwise(pl.col(mass_state)).alias(mass_state)
     scored = joined.with_columns(*filled, mass).select(source.scores.columns)
-    return SourceScores(
-        source.name, source.licence, source.shards, source.published, source.quarantine, source.repairs, scored
-    )
+    return replace(source, scores=scored)

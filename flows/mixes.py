@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from manifests.manifest import EntryReport, Manifest, RunManifest
+from manifests.manifest import EntryReport, Manifest, RunManifest, read_manifest
 from shards.errors import UsageError
 from shards.sample import ShardsIndex, read_samples, sample_path
 from shards.schema import SAMPLE
@@ -26,7 +26,7 @@ class Mix:
     @cached_property
     def manifest(self) -> Manifest:
         """Counts and digests."""
-        return Manifest.model_validate_json((self.box.path / "manifest.json").read_bytes())
+        return read_manifest(self.box.path)
 
     @cached_property
     def decisions(self) -> pl.DataFrame:

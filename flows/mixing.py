@@ -12,7 +12,7 @@ from flows.executor import Runner, Steps
 from flows.judging import judge_of, judge_stage
 from flows.scoring import FilterSet, identity, load_scores, picture_table
 from manifests.clusters import Item
-from manifests.manifest import Digests, Manifest
+from manifests.manifest import Digests, Manifest, read_manifest
 from manifests.mixture import SourceScores, mix, report
 from manifests.plan import PlannedStage
 from manifests.recipe import Recipe
@@ -88,7 +88,7 @@ def make_mixture(
     """
     box = mixture_box(store, recipe, stage, source_of, sourced, filters)
     if box.done:
-        return Mixed(box, read_manifest(box), Steps(), Steps(0, 1))
+        return Mixed(box, read_manifest(box.path), Steps(), Steps(0, 1))
     names = sorted({source_of[entry.id] for entry in stage.entries})
     loaded = {name: load_source(store, filters, *sourced[name]) for name in names}
     shards = {name: sourced[name][1] for name in names}
@@ -107,11 +107,6 @@ def make_mixture(
     write_text(box.path / "manifest.json", manifest.model_dump_json(indent=1) + "\n")
     box.finish(MixtureIndex(digest=manifest.digest()))
     return Mixed(box, manifest, judged, Steps(1, 0))
-
-
-def read_manifest(box: Box) -> Manifest:
-    """The manifest of a finished mixture."""
-    return Manifest.model_validate_json((box.path / "manifest.json").read_bytes())
 
 
 def load_source(store: Store, filters: FilterSet, source: Source, shards: Box) -> SourceScores:

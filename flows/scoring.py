@@ -111,10 +111,11 @@ def _load(name: str) -> Filter:
 def score_box(store: Store, shards: Box, made: Filter | PictureFilter) -> Box:
     """Where the scores of a filter over a source's shards lie."""
     name = fingerprint("score", *identity(made), shards.name)
-    return store.box("scores", _source(shards), name)
+    return store.box("scores", source_name(shards), name)
 
 
-def _source(shards: Box) -> str:
+def source_name(shards: Box) -> str:
+    """Name of the source whose samples a box of shards holds."""
     return shards.name.split("/")[1]
 
 
@@ -133,12 +134,11 @@ def score_sources(runner: Runner, store: Store, filters: FilterSet, sourced: Map
         index = shards.index(ShardsIndex)
         made = [(item, score_box(store, shards, item)) for item in (*filters.samples, *natives(source))]
         measured = [(item, score_box(store, shards, item)) for item in filters.pictures]
-        parts = -(-index.pictures // PICTURES_PER_PART)
         for number in range(len(index.shards)):
             todo = tuple((item, box) for item, box in made if not _part_done(box, number))
             cached += len(made) - len(todo)
             jobs += [ScoreJob(store, shards, number, todo)] if todo else []
-        for number in range(parts):
+        for number in range(_picture_parts(index)):
             missing = tuple((item, box) for item, box in measured if not _part_done(box, number))
             cached += len(measured) - len(missing)
             picture_jobs += [PictureJob(store, shards, number, missing)] if missing else []
@@ -194,9 +194,11 @@ def _finish(store: Store, filters: FilterSet, source: Source, shards: Box) -> No
     for item in (*filters.samples, *natives(source)):
         _compact(score_box(store, shards, item), item, len(index.shards))
     for measure in filters.pictures:
-        box = score_box(store, shards, measure)
-        if not box.done:
-            _compact(box, measure, -(-index.pictures // PICTURES_PER_PART))
+        _compact(score_box(store, shards, measure), measure, _picture_parts(index))
+
+
+def _picture_parts(index: ShardsIndex) -> int:
+    return -(-index.pictures // PICTURES_PER_PART)
 
 
 def _compact(box: Box, item: Filter | PictureFilter, parts: int) -> None:

@@ -1,6 +1,7 @@
 """The mixture manifest: what was done, every row counted, per source, entry and domain."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -123,6 +124,11 @@ class Manifest(BaseModel):
     def digest(self) -> str:
         """64 hex digits that stand for the whole mixture."""
         return fingerprint("mixture", self.model_dump(mode="json"))
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest in the folder of a finished mixture."""
+    return Manifest.model_validate_json((folder / "manifest.json").read_bytes())
 
 
 class StageReport(BaseModel):
