@@ -59,8 +59,14 @@ class Built(NamedTuple):
     steps: Mapping[str, Steps]
 
 
-def prepare(recipe: Recipe, folder: Path, store: Store) -> Prepared:
+def prepare(recipe: Recipe, folder: Path, store: Store, *, count: bool = False) -> Prepared:
     """Resolve and check a recipe.
+
+    Args:
+        recipe: as written.
+        folder: what its relative paths start from.
+        store: where mirrors are registered.
+        count: read local files to count their rows; a plan shows them, a build counts for itself.
 
     Raises:
         UsageError: anything in the recipe that cannot work, before any work.
@@ -68,7 +74,7 @@ def prepare(recipe: Recipe, folder: Path, store: Store) -> Prepared:
     located = locate(recipe, folder, store)
     published = {name for place in located.values() for name in place.source.native}
     filters = filter_set(recipe.filters, sorted(published))
-    planned = plan(recipe, facts(located), filters.scores())
+    planned = plan(recipe, facts(located, count=count), filters.scores())
     check_judge(recipe, planned.stages)
     return Prepared(recipe, planned, located, filters)
 

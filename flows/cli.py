@@ -70,7 +70,7 @@ def plan(recipe: str, *, store: StoreOption = None, as_json: JsonOption = False)
         from flows.summary import plan_document, print_plan
         from shards.store import Store
 
-        document = plan_document(checked(recipe, Store(where(store))))
+        document = plan_document(checked(recipe, Store(where(store)), count=True))
         if as_json:
             print_model(document)
         else:

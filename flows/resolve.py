@@ -138,19 +138,19 @@ def on_disk(located: Located, store: Store, *, update: bool = False, progress: P
     return Located(source, found.root)
 
 
-def facts(located: Mapping[Place, Located]) -> dict[Place, SourceFacts]:
-    """What a plan must know; local files without a declared count are counted by reading them."""
-    counted: dict[str, SourceFacts] = {}
+def facts(located: Mapping[Place, Located], *, count: bool) -> dict[Place, SourceFacts]:
+    """What a plan must know; with `count`, local files without a declared count are counted by reading all of them."""
+    found: dict[str, SourceFacts] = {}
     for place in located.values():
-        if place.source.name not in counted:
-            counted[place.source.name] = _facts(place)
-    return {key: counted[place.source.name] for key, place in located.items()}
+        if place.source.name not in found:
+            found[place.source.name] = _facts(place, count=count)
+    return {key: found[place.source.name] for key, place in located.items()}
 
 
-def _facts(located: Located) -> SourceFacts:
+def _facts(located: Located, *, count: bool) -> SourceFacts:
     source = located.source
     rows, status = source.rows, "resolved"
-    if rows is None and located.base.is_dir():
+    if count and rows is None and located.base.is_dir():
         rows = sum(1 for _ in read_items(source, raw_files(source, located.base)))
     if rows is None:
         # what a paper says of a source is no count of its files

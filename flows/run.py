@@ -79,10 +79,10 @@ def run(
         return run_with(prepared, where, LocalRunner(pool), stage, tell, update=update, give_up=give_up)
 
 
-def checked(recipe: str, store: Store) -> Prepared:
-    """A recipe by name or path, resolved and checked."""
+def checked(recipe: str, store: Store, *, count: bool = False) -> Prepared:
+    """A recipe by name or path, resolved and checked; see `prepare`."""
     loaded, folder = load_recipe(recipe)
-    return prepare(loaded, folder, store)
+    return prepare(loaded, folder, store, count=count)
 
 
 def run_with(
