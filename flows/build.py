@@ -93,7 +93,7 @@ def build(
 
     Args:
         prepared: see `prepare`.
-        store: locked for the time of the run.
+        store: its lock must be held, until the run is finished.
         runner: maps steps over jobs.
         tell: hears of every step.
         only: name of the one stage to mix; None for all.
@@ -114,7 +114,7 @@ def build(
         tell(step, done)
 
     located = {place.source.name: place for place in prepared.located.values()}
-    with store.lock(), demo_pictures(located.values(), store) as usual:
+    with demo_pictures(located.values(), store) as usual:
         policy = replace(usual, give_up=give_up)
         fetched = {name: on_disk(place, store, update=update) for name, place in located.items()}
         sourced = _source(fetched, store, runner, policy, note)

@@ -96,14 +96,15 @@ def run_with(
     give_up: bool = False,
 ) -> Finished:
     """Build with any runner, write the report, and say where everything is."""
-    built = build(prepared, store, runner, tell, only=stage, update=update, give_up=give_up)
-    if built.box.done:
-        tell("report", Steps(0, 1))
-        # the run of this recipe that was asked for last is the one that other commands speak of
-        built.box.finish(RunIndex(digest=built.manifest.digest()))
-    else:
-        finish(built, report(prepared, built, store))
-        tell("report", Steps(1, 0))
+    with store.lock():
+        built = build(prepared, store, runner, tell, only=stage, update=update, give_up=give_up)
+        if built.box.done:
+            tell("report", Steps(0, 1))
+            # the run of this recipe that was asked for last is the one that other commands speak of
+            built.box.finish(RunIndex(digest=built.manifest.digest()))
+        else:
+            finish(built, report(prepared, built, store))
+            tell("report", Steps(1, 0))
     return Finished(built, _summary(built, store))
 
 
