@@ -25,7 +25,8 @@ OURS = f"""
 import sys
 from pathlib import Path
 from shards.store import Box
-from sources.fetch import FetchPolicy, download
+from sources.client import FetchPolicy
+from sources.fetch import download
 from sources.spec import Source
 urls, out, port = Path(sys.argv[1]).read_text().split(), Path(sys.argv[2]), sys.argv[3]
 bounds = FetchPolicy(concurrency={AT_A_TIME}, per_host={AT_A_TIME}, resolve={{"{HOST}": f"127.0.0.1:{{port}}"}})

@@ -8,7 +8,8 @@ from rich.markup import escape
 
 from flows.build import demo_pictures
 from flows.console import terminal
-from flows.resolve import Progress, locate_named, on_disk
+from flows.fetching import Progress
+from flows.resolve import locate_named, on_disk
 from flows.sourcing import SourceJob, make_shards
 from shards.errors import GateError
 from shards.sample import ShardsIndex
@@ -30,10 +31,14 @@ class Defects(BaseModel):
 
 
 class Checked(BaseModel):
-    """A source as it was found; `gate` is what would stop a run, null when nothing would."""
+    """A source as it was found; `gate` is what would stop a run, null when nothing would.
+
+    `others`: rows of its files that belong to other sources (`only`); `raw_rows` leaves them out.
+    """
 
     source: str
     raw_rows: int
+    others: int
     samples: int
     quarantined: int
     pictures: int
@@ -63,6 +68,7 @@ def check(name: str, store: Store, progress: Progress | None = None) -> Checked:
     return Checked(
         source=place.source.name,
         raw_rows=scanned.raw_rows,
+        others=scanned.others,
         samples=index.samples,
         quarantined=quarantine.height,
         pictures=index.pictures,
@@ -92,6 +98,8 @@ def print_checked(checked: Checked) -> None:
         f"source `{checked.source}`: {checked.raw_rows:,} raw rows, {checked.samples:,} samples, "
         f"{checked.quarantined:,} quarantined, {checked.pictures:,} pictures of {checked.picture_bytes:,} bytes"
     )
+    if checked.others:
+        console.print(f"  {checked.others:,} rows of its files belong to other sources")
     for repair, count in checked.repairs.items():
         console.print(f"  repaired {count:>8,}  {repair}")
     for defect in checked.defects:

@@ -7,14 +7,14 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from flows.sourcing import SourceJob, make_shards
-from manifests.recipe import explain
+from shards.complaint import complaint
 from shards.errors import CatalogError, UsageError
 from shards.files import write_text
 from shards.pack import Mirror
 from shards.sample import ShardsIndex
 from shards.store import Store
 from sources.catalogue import CATALOG, load_catalogue
-from sources.fetch import FetchPolicy
+from sources.client import FetchPolicy
 from sources.scan import check_layouts
 from sources.spec import Source
 
@@ -45,7 +45,7 @@ def register(store: Store, folder: Path, name: str, body: Mapping[str, object]) 
     try:
         source = Source.model_validate({**body, "name": name, "pictures": "reference"})
     except ValidationError as error:
-        raise CatalogError(f"source `{name}`: {explain(error)}") from error
+        raise CatalogError(f"source `{name}`: {complaint(error, docs='docs/sources.md')}") from error
     check_layouts([source])
     _check_places(source)
     if name in load_catalogue(CATALOG):

@@ -15,9 +15,10 @@ from filters.judges.score import MASS_SUFFIX
 from filters.native import Native
 from flows.executor import Runner, Steps
 from manifests.rules import HUMAN, Scores
-from shards.errors import RecipeError
+from shards.errors import PictureError, RecipeError
 from shards.files import fingerprint, write_table
 from shards.pack import Image, PictureReader
+from shards.picture import Picture
 from shards.sample import ShardsIndex, read_all, read_samples, sample_path
 from shards.schema import STATE_SUFFIX
 from shards.store import Box, Store
@@ -27,6 +28,9 @@ CRITERIA: Final = ("quality", "repetition")
 """What the judge is asked, each a rubric in filters/judges/prompts."""
 
 PICTURES_PER_PART: Final = 2048
+
+PICTURE_STATE: Final = "state"
+"""Column of a per-picture table: `error` where the picture does not decode, so that all measures are null."""
 
 ASKABLE: Final = {name + suffix: pl.Float64 for name in CRITERIA for suffix in ("", MASS_SUFFIX)}
 """Scores that come from the judge, with their dtypes."""
@@ -110,7 +114,9 @@ def _load(name: str) -> Filter:
 
 def score_box(store: Store, shards: Box, made: Filter | PictureFilter) -> Box:
     """Where the scores of a filter over a source's shards lie."""
-    name = fingerprint("score", *identity(made), shards.name)
+    # a picture filter's table has a column more than the filter writes
+    own = [PICTURE_STATE] if hasattr(made, "reduces") else []
+    name = fingerprint("score", *identity(made), shards.name, *own)
     return store.box("scores", source_name(shards), name)
 
 
@@ -174,18 +180,31 @@ def score_shard(job: ScoreJob) -> None:
 
 
 def score_pictures(job: PictureJob) -> None:
-    """Measure one run of distinct pictures."""
+    """Measure one run of distinct pictures; the measures of one that does not decode are null with state `error`.
+
+    Conversion proves most pictures without decoding them (shards/picture.py `inspect`), perhaps with another Pillow.
+    """
     table = pl.read_parquet(job.shards.path / "pictures.parquet")
     part = table[job.number * PICTURES_PER_PART : (job.number + 1) * PICTURES_PER_PART]
     reader = PictureReader(str(job.store.root))
     rows: list[list[tuple[float | int | None, ...]]] = [[] for _ in job.todo]
+    states: list[str | None] = []
     for fields in part.iter_rows():
-        picture = reader.picture(Image._make(fields))
+        picture = _decoded(reader, Image._make(fields))
+        states.append(None if picture else "error")
         for (item, _), values in zip(job.todo, rows, strict=True):
-            values.append(item(picture))
+            values.append(item(picture) if picture else (None,) * len(item.writes))
+    keys = part.select("sha256", pl.Series(PICTURE_STATE, states, pl.String))
     for (item, box), values in zip(job.todo, rows, strict=True):
         frame = pl.DataFrame(values, dict(item.writes), orient="row")
-        write_table(_part(box, job.number), part.select("sha256").hstack(frame))
+        write_table(_part(box, job.number), keys.hstack(frame))
+
+
+def _decoded(reader: PictureReader, image: Image) -> Picture | None:
+    try:
+        return reader.picture(image)
+    except PictureError:
+        return None
 
 
 def _finish(store: Store, filters: FilterSet, source: Source, shards: Box) -> None:
@@ -205,7 +224,8 @@ def _compact(box: Box, item: Filter | PictureFilter, parts: int) -> None:
     if box.done:
         return
     frames = [pl.read_parquet(_part(box, number)) for number in range(parts)]
-    table = pl.concat(frames) if frames else pl.DataFrame(schema={"sha256": pl.String, **dict(item.writes)})
+    empty = pl.DataFrame(schema={"sha256": pl.String, PICTURE_STATE: pl.String, **dict(item.writes)})
+    table = pl.concat(frames) if frames else empty
     write_table(box.path / "scores.parquet", table)
     name, version, parameters = identity(item)
     box.finish(ScoreIndex(filter=name, parameters=parameters, version=version, rows=table.height))
@@ -247,18 +267,25 @@ def _with_states(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def picture_table(store: Store, item: PictureFilter, shards: Box) -> pl.DataFrame:
-    """The measures of every distinct picture of a source: sha256 and the columns that the filter writes."""
+    """The measures of every distinct picture of a source: sha256, `PICTURE_STATE`, the columns of the filter."""
     return pl.read_parquet(score_box(store, shards, item).path / "scores.parquet")
 
 
 def reduce_pictures(store: Store, item: PictureFilter, shards: Box) -> pl.DataFrame:
-    """Sample scores made from per-picture columns, row-aligned; null for samples without pictures."""
+    """Sample scores made from per-picture columns, row-aligned, each with its state.
+
+    Null without a state for samples without pictures, null with state `error` where a picture of the sample does not
+    decode: what the others say is not known to hold for all.
+    """
     images = pl.concat(list(read_all(shards.path, ["images"]))).with_row_index("sample")
     shas = images.select("sample", pl.col("images").list.eval(pl.element().struct.field("sha256")).alias("sha256"))
     flat = shas.explode("sha256").drop_nulls()
     joined = flat.join(picture_table(store, item, shards), on="sha256", how="left", maintain_order="left")
     how = {"min": pl.Expr.min, "max": pl.Expr.max, "first": pl.Expr.first}
-    reduced = joined.group_by("sample", maintain_order=True).agg(
-        [how[kind](pl.col(column)).alias(score) for score, (column, kind) in item.reduces.items()]
-    )
+    broken = pl.col(PICTURE_STATE).is_not_null().any()
+    scores = [
+        pl.when(~broken).then(how[kind](pl.col(column))).alias(score) for score, (column, kind) in item.reduces.items()
+    ]
+    states = [pl.when(broken).then(pl.lit("error")).alias(score + STATE_SUFFIX) for score in item.reduces]
+    reduced = joined.group_by("sample", maintain_order=True).agg(*scores, *states)
     return images.select("sample").join(reduced, on="sample", how="left", maintain_order="left").drop("sample")

@@ -12,7 +12,8 @@ from shards.files import file_sha256, fingerprint
 from shards.sample import ShardsIndex
 from shards.store import Box, Store
 from sources import convert, gather
-from sources.fetch import FetchPolicy, download
+from sources.client import FetchPolicy
+from sources.fetch import download
 from sources.raw import Digests, RawDigest, RawFile, archive_files, picture_file, raw_files
 from sources.scan import ScanIndex, scan, scan_box
 from sources.spec import Source
@@ -109,5 +110,6 @@ def _convert(job: SourceJob, box: Box, files: tuple[RawFile, ...], scanned: Box,
     kept = convert.finished_shards(box)
     if not box.done:
         pictures = gather.load(gathered) if gathered else {}
-        convert.convert(box, job.source, files, job.base, pictures, scanned.index(ScanIndex))
+        mended = gather.repairs(gathered) if gathered else {}
+        convert.convert(box, job.source, files, job.base, pictures, scanned.index(ScanIndex), mended)
     return Steps(convert.finished_shards(box) - kept, kept)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 from shards.errors import StoreError
 
 _TEMPORARY = ".tmp"
+_ROW_GROUP = 1 << 17
+"""Rows of a row group in files that are written frame by frame: a reader of one key unpacks no more than these."""
 
 
 @contextmanager
@@ -65,6 +67,24 @@ def write_table(path: Path, table: pa.Table | pl.DataFrame) -> None:
         table = table.to_arrow(compat_level=pl.CompatLevel.oldest())
     with replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
+
+
+@contextmanager
+def table_writer(path: Path, schema: pl.Schema) -> Iterator[Callable[[pl.DataFrame], None]]:
+    """Write a Parquet file (zstd) frame by frame, so that only one is in memory; bytes depend on the frames only.
+
+    Args:
+        path: whole when the block ends well, absent otherwise.
+        schema: columns of every frame, in this order and of these types.
+    """
+    arrow = schema.to_frame().to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, arrow, compression="zstd") as writer:
+
+        def write(frame: pl.DataFrame) -> None:
+            table = frame.select(schema.names()).to_arrow(compat_level=pl.CompatLevel.oldest())
+            writer.write_table(table, row_group_size=_ROW_GROUP)
+
+        yield write
 
 
 def canonical_json(value: object) -> str:

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from shards.errors import StoreError
 from shards.files import replacing
-from shards.picture import Picture, decode
+from shards.picture import Facts, Picture, decode
 
 PICTURE: Final = pa.schema([pa.field("sha256", pa.string(), False), pa.field("bytes", pa.large_binary(), False)])
 PACK_BYTES: Final = 256 << 20
@@ -54,7 +54,7 @@ class PackWriter:
         self._number = 0
         self._pack: _Pack | None = None
 
-    def add(self, data: bytes, sha256: str, picture: Picture) -> Image:
+    def add(self, data: bytes, sha256: str, facts: Facts) -> Image:
         """Append one picture and say where it lies."""
         if self._pack and self._pack.full:
             self.close()
@@ -63,7 +63,7 @@ class PackWriter:
             self._pack = _Pack(self._store, name)
             self._number += 1
         row, offset = self._pack.append(data, sha256)
-        return Image(sha256, self._pack.name, row, offset, len(data), picture.width, picture.height, picture.format)
+        return Image(sha256, self._pack.name, row, offset, len(data), *facts)
 
     def close(self) -> None:
         """Finish the pack in hand; it appears under its name only now."""
@@ -178,3 +178,16 @@ def _mirror_root(store: str, name: str) -> str:
 def mirror_pack(name: str, relative: str) -> str:
     """Pack name of a file of a registered mirror."""
     return f"{_MIRROR}{name}/{relative}"
+
+
+def mirror_file(store: str, image: Image) -> tuple[str, str, str] | None:
+    """Mirror name, its folder and the path in it, where the picture is a whole file of a registered mirror.
+
+    None for pictures in packs, for ranges inside archives, and for mirrors that are not folders of this machine.
+    """
+    if not image.pack.startswith(_MIRROR) or image.offset:
+        return None
+    name, _, relative = image.pack.removeprefix(_MIRROR).partition("/")
+    root = _mirror_root(store, name)
+    path = Path(root) / relative
+    return (name, root, relative) if path.is_file() and path.stat().st_size == image.size else None

@@ -1,4 +1,8 @@
-"""Decoding of pictures that nobody vouches for: bounded, with a named reason for each refusal."""
+"""Decoding of pictures that nobody vouches for: bounded, with a named reason for each refusal.
+
+`inspect` says what `decode` would say of a picture's size and format, and refuses what it refuses, mostly without
+decoding.
+"""
 
 import io
 import os
@@ -7,11 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from shards import jpeg
 from shards.errors import PictureError
 
 MAX_PIXELS: Final = 100_000_000
@@ -23,6 +28,15 @@ FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "AVIF
 _MODES: Final = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "HSV", "I", "F"})
 _EXIF_ORIENTATION: Final = 0x0112
 _STDERR: Final = 2
+_JPEG: Final = b"\xff\xd8\xff"
+
+
+class Facts(NamedTuple):
+    """What is stored of a picture that is known to decode: pixels of its first frame, Pillow's name of its format."""
+
+    width: int
+    height: int
+    format: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +70,27 @@ class Picture:
     def rgb(self) -> Image.Image:
         """The picture in mode RGB."""
         return _eight_bit(self.image).convert("RGB")
+
+
+def inspect(data: bytes) -> Facts:
+    """Size and format of an encoded picture that is certain to decode.
+
+    A JPEG is proven by its structure (shards/jpeg.py, 0.06 ms for 100 kB, 1.1 ms to decode). Other pictures are
+    decoded: a PNG would have to be inflated, which is two thirds of the work; the data of a WebP say nowhere how long
+    they have to be.
+
+    Raises:
+        PictureError: as `decode`, for the same pictures.
+    """
+    if data.startswith(_JPEG):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = _open(data)  # Pillow's own look at the header; it decodes nothing
+        # a MPO has frames of its own
+        if image.format == "JPEG" and image.width * image.height <= MAX_PIXELS and jpeg.decodable(data):
+            return Facts(image.width, image.height, image.format)
+    picture = decode(data)
+    return Facts(picture.width, picture.height, picture.format)
 
 
 def decode(data: bytes) -> Picture:

@@ -8,7 +8,8 @@
     runs/RECIPE/FP        run manifests
     mirrors/NAME.json     where registered mirrors lie on this machine
     raw/REPO/COMMIT       files from the hub                        sources/hub.py
-    sources.lock          commit of each hub branch, as the first fetch found it
+    downloads/SOURCE/FP   files by address                          sources/direct.py
+    sources.lock          what the first fetch found                sources/lock.py
 
 A box is done when its `index.json` exists; that file is written last.
 """

@@ -8,12 +8,14 @@ from typing import Final
 import yaml
 from pydantic import JsonValue, ValidationError
 
+from shards.complaint import complaint
 from shards.errors import CatalogError
 from sources.spec import Source, SourceBody
 
 CATALOG: Final = Path(__file__).parent / "catalog"
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The C loader reads the catalogue six times as fast; not every build of PyYAML has it."""
+_DOCS: Final = "docs/sources.md"
 _TEMPLATES: Final[tuple[str, ...]] = ("files", "archive")
 
 
@@ -80,7 +82,7 @@ def _source(declaration: JsonValue, where: str) -> Source:
     except ValidationError as error:
         name = declaration.get("name") if isinstance(declaration, dict) else None
         place = f"catalogue `{where}`: " + (f"source `{name}`: " if isinstance(name, str) else "")
-        raise CatalogError(f"{place}{_first(error)}") from error
+        raise CatalogError(f"{place}{complaint(error, docs=_DOCS)}") from error
 
 
 def _check_aliases(found: dict[str, Source]) -> None:
@@ -102,11 +104,4 @@ def inline(name: str, body: dict[str, JsonValue]) -> Source:
         declared = SourceBody.model_validate(body)
         return Source(name=name.lower(), **dict(declared))
     except ValidationError as error:
-        raise CatalogError(f"entry `{name}`: inline source: {_first(error)}") from error
-
-
-def _first(error: ValidationError) -> str:
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    message = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
-    return f"`{place}`: {message}" if place else message
+        raise CatalogError(f"entry `{name}`: inline source: {complaint(error, docs=_DOCS)}") from error

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import ChainMap, Counter
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -15,7 +15,7 @@ import pyarrow as pa
 from shards.errors import GateError, PictureError
 from shards.files import canonical_json, fingerprint, write_bytes, write_table
 from shards.pack import Image, PackWriter
-from shards.picture import decode
+from shards.picture import inspect
 from shards.sample import SampleRow, ShardCounts, ShardsIndex, read_all, read_samples, sample_path, write_samples
 from shards.schema import IMAGE_MARKER, QUARANTINE, VIDEO_MARKER
 from shards.store import Box, Store
@@ -34,7 +34,9 @@ _OURS: Final = frozenset({"locator", "native", "repairs"})
 
 
 @dataclass(slots=True)
-class _Unrepresentable(Exception):  # noqa: N818 -- control flow inside this module, not an error for users
+class Unrepresentable(Exception):  # noqa: N818 -- control flow, not an error for users
+    """A record that cannot become a sample, and the quarantine reason."""
+
     reason: str
     message: str
 
@@ -51,7 +53,7 @@ class _Shard:
 
 @dataclass(slots=True)
 class Pictures:
-    """Looks picture references up; the same bytes are decoded and stored once per source."""
+    """Looks picture references up; the same bytes are checked and stored once per source."""
 
     source: Source
     root: Path
@@ -64,7 +66,7 @@ class Pictures:
         """Where the picture lies.
 
         Raises:
-            _Unrepresentable: the picture is missing or not usable.
+            Unrepresentable: the picture is missing or not usable.
         """
         if isinstance(ref, Embedded):
             return self._store(ref.data)
@@ -78,7 +80,7 @@ class Pictures:
         if path not in self.members:
             try:
                 self.members[path] = self._read(path)
-            except _Unrepresentable as error:
+            except Unrepresentable as error:
                 self.members[path] = Gathered(path, None, error.reason, error.message)
         return self.members[path]
 
@@ -86,9 +88,9 @@ class Pictures:
         try:
             file = picture_file(self.root, path)
         except PictureError as error:
-            raise _Unrepresentable(error.reason, str(error)) from error
+            raise Unrepresentable(error.reason, str(error)) from error
         if file.stat().st_size > MAX_PICTURE_BYTES:
-            raise _Unrepresentable("picture_too_large", f"{file.stat().st_size} bytes, limit {MAX_PICTURE_BYTES}")
+            raise Unrepresentable("picture_too_large", f"{file.stat().st_size} bytes, limit {MAX_PICTURE_BYTES}")
         data = file.read_bytes()
         if self.source.pictures == "reference":
             return refer(self.source, path, data, (PurePosixPath(self.source.root) / path).as_posix(), 0)
@@ -98,15 +100,15 @@ class Pictures:
         sha256 = hashlib.sha256(data).hexdigest()
         if sha256 not in self.stored:
             try:
-                self.stored[sha256] = self.packs.add(data, sha256, decode(data))
+                self.stored[sha256] = self.packs.add(data, sha256, inspect(data))
             except PictureError as error:
-                raise _Unrepresentable(error.reason, str(error)) from error
+                raise Unrepresentable(error.reason, str(error)) from error
         return self.stored[sha256]
 
 
 def _image(gathered: Gathered) -> Image:
     if gathered.image is None:
-        raise _Unrepresentable(gathered.reason, gathered.message)
+        raise Unrepresentable(gathered.reason, gathered.message)
     return gathered.image
 
 
@@ -120,9 +122,18 @@ def shards_box(store: Store, source: Source, scan_fingerprint: str, pictures_fin
 
 
 def convert(
-    box: Box, source: Source, files: tuple[RawFile, ...], base: Path, gathered: Mapping[str, Gathered], scan: ScanIndex
+    box: Box,
+    source: Source,
+    files: tuple[RawFile, ...],
+    base: Path,
+    gathered: Mapping[str, Gathered],
+    scan: ScanIndex,
+    repairs: Mapping[str, int] | None = None,
 ) -> None:
-    """Write the shards of a source; shards that a killed run finished are kept."""
+    """Write the shards of a source; shards that a killed run finished are kept.
+
+    `repairs` are those that were made before, see `sources.gather.repairs`; the index counts them with its own.
+    """
     done = _finished(box)
     stored = _stored(box, len(done))
     items = islice(read_items(source, files), sum(shard.items for shard in done), None)
@@ -139,7 +150,7 @@ def convert(
         done.append(_write(box, number, shard))
         if shard.items < SHARD_ITEMS:
             break
-    box.finish(_summary(box, source, done))
+    box.finish(_summary(box, source, done, repairs or {}))
 
 
 def _fill(
@@ -153,8 +164,8 @@ def _fill(
             shard.defects.append((key, item.reason, locator, item.message))
             continue
         try:
-            shard.samples.append(_sample(key, position, locator, item, pictures))
-        except _Unrepresentable as error:
+            shard.samples.append(sample_row(key, position, locator, item, pictures))
+        except Unrepresentable as error:
             shard.defects.append((key, error.reason, locator, error.message))
     return shard
 
@@ -165,18 +176,25 @@ def _key(source: Source, row: int, item: Record | Defect, named: bool) -> str:
     return "/".join(filter(None, (source.name, source.split, name, item.part)))
 
 
-def _sample(key: str, position: int, locator: str, record: Record, pictures: Pictures) -> SampleRow:
+def sample_row(
+    key: str, position: int, locator: str, record: Record, pictures: Callable[[PictureRef], Image]
+) -> SampleRow:
+    """A record as a sample; `locator` is its raw file and row, `pictures` looks references up.
+
+    Raises:
+        Unrepresentable: it goes to quarantine.
+    """
     texts = [message.text for message in record.messages]
     for marker, found, kind in ((IMAGE_MARKER, record.pictures, "pictures"), (VIDEO_MARKER, record.videos, "videos")):
         markers = sum(text.count(marker) for text in texts)
         if markers != len(found):
-            raise _Unrepresentable("marker_mismatch", f"{markers} `{marker}` markers for {len(found)} {kind}")
+            raise Unrepresentable("marker_mismatch", f"{markers} `{marker}` markers for {len(found)} {kind}")
     try:
         "".join(texts).encode()
     except UnicodeEncodeError as error:
-        raise _Unrepresentable("broken_record", "text holds half a surrogate pair, which is not UTF-8") from error
+        raise Unrepresentable("broken_record", "text holds half a surrogate pair, which is not UTF-8") from error
     if record.pictures and record.videos:
-        raise _Unrepresentable("mixed_media", "pictures and videos in one row")
+        raise Unrepresentable("mixed_media", "pictures and videos in one row")
     meta = {f"{name}_" if name in _OURS else name: value for name, value in record.meta.items()}
     meta["locator"] = locator
     if record.native:
@@ -225,8 +243,8 @@ def _own(box: Box, images: Iterable[Image]) -> dict[str, Image]:
     return {image.sha256: image for image in images if image.pack.startswith(f"{box.name}/")}
 
 
-def _summary(box: Box, source: Source, done: list[ShardCounts]) -> ShardsIndex:
-    repairs: Counter[str] = Counter()
+def _summary(box: Box, source: Source, done: list[ShardCounts], before: Mapping[str, int]) -> ShardsIndex:
+    repairs: Counter[str] = Counter(before)
     for frame in read_all(box.path, ["meta"]):
         for meta in frame.filter(pl.col("meta").str.contains('"repairs":', literal=True))["meta"]:
             repairs.update(json.loads(meta).get("repairs", ()))

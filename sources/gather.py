@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from shards.errors import PictureError
 from shards.files import write_table
 from shards.pack import Image, PackWriter, mirror_pack
-from shards.picture import decode
+from shards.picture import inspect
 from shards.store import Box
 from sources import archive
 from sources.archive import Member
@@ -73,7 +73,7 @@ def store_picture(packs: PackWriter, ref: str, data: bytes, seen: dict[str, Imag
     sha256 = hashlib.sha256(data).hexdigest()
     try:
         if sha256 not in seen:
-            seen[sha256] = packs.add(data, sha256, decode(data))
+            seen[sha256] = packs.add(data, sha256, inspect(data))
     except PictureError as error:
         return Gathered(ref, None, error.reason, str(error))
     return Gathered(ref, seen[sha256])
@@ -99,6 +99,12 @@ def write_rows(path: Path, rows: list[Gathered]) -> pl.DataFrame:
 def load(box: Box) -> dict[str, Gathered]:
     """The gathered pictures of a box by reference."""
     return {row.ref: row for row in read_rows(box.path / "gathered.parquet")}
+
+
+def repairs(box: Box) -> dict[str, int]:
+    """References that were mended, by repair: `archive_prefix`, found under a longer or a shorter path."""
+    found = box.index(GatherIndex).matched_by_suffix
+    return {"archive_prefix": found} if found else {}
 
 
 def read_rows(path: Path) -> list[Gathered]:
@@ -222,9 +228,9 @@ class _Found:
 def refer(source: Source, ref: str, data: bytes, file: str, offset: int) -> Gathered:
     """Check one picture and refer to its bytes where they lie: in `file` of the mirror, from `offset`."""
     try:
-        picture = decode(data)
+        facts = inspect(data)
     except PictureError as error:
         return Gathered(ref, None, error.reason, str(error))
     sha256 = hashlib.sha256(data).hexdigest()
     pack = mirror_pack(source.name, file)
-    return Gathered(ref, Image(sha256, pack, None, offset, len(data), picture.width, picture.height, picture.format))
+    return Gathered(ref, Image(sha256, pack, None, offset, len(data), *facts))

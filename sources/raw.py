@@ -57,6 +57,11 @@ class Digests:
             self._changed = True
         return RawDigest(name=file.name, sha256=sha, size=stat.st_size)
 
+    def seen(self, name: str) -> list[RawFile]:
+        """Files on this machine that were read under this name, as far as they are still there."""
+        paths = [Path(path) for path in sorted(self._known) if path.endswith(f"/{name}")]
+        return [RawFile(name, path) for path in paths if path.is_file()]
+
     def save(self) -> None:
         """Keep what was learnt for the next run."""
         if self._changed:

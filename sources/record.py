@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, Final, NamedTuple, Protocol
 
 from pydantic import JsonValue
 
@@ -65,6 +65,10 @@ class Record:
     meta: Mapping[str, JsonValue] = field(default_factory=dict)
     native: Mapping[str, JsonValue] = field(default_factory=dict)
     repairs: tuple[str, ...] = ()
+
+
+NOT_OF_SOURCE: Final = "not_of_source"
+"""Reason of a row that belongs to another source of the same file (`only`); it is counted, and is no item."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,21 +9,26 @@ from pydantic import BaseModel
 from shards.errors import CatalogError
 from shards.files import fingerprint, write_table
 from shards.store import Box, Store
-from sources.layouts import LAYOUTS
+from sources.layouts import LAYOUTS, PAIRED, WHOLE_FILE
+from sources.layouts.parquet import skimming
 from sources.raw import PICTURE_FOLDER, RawDigest, RawFile, natural
-from sources.record import Defect, Layout, Member, PictureRef, Record, Url
+from sources.record import NOT_OF_SOURCE, Defect, Layout, Member, PictureRef, Record, Url
 from sources.spec import Source
 
 REFS = {"kind": pl.String, "ref": pl.String, "sha256": pl.String}
 
 
 class ScanIndex(BaseModel):
-    """What a scan found. `named` says that every record has a key of its own and no two are equal."""
+    """What a scan found. `named` says that every record has a key of its own and no two are equal.
+
+    The files hold `raw_rows` rows of this source and `others` rows that `only` leaves to other sources.
+    """
 
     raw: list[RawDigest]
     raw_rows: int
     items: int
     named: bool
+    others: int = 0
 
 
 def layout_of(source: Source) -> Layout:
@@ -42,7 +47,16 @@ def layout_of(source: Source) -> Layout:
 
 
 def read_items(source: Source, files: tuple[RawFile, ...]) -> Iterator[tuple[str, int, Record | Defect]]:
-    """Every item of a source with its file name and the row counted over all files."""
+    """Every item of a source with its file name and the row counted over all files, those of other sources included."""
+    return (found for found in _read_shared(source, files) if not _is_foreign(found[2]))
+
+
+def _is_foreign(item: Record | Defect) -> bool:
+    return isinstance(item, Defect) and item.reason == NOT_OF_SOURCE
+
+
+def _read_shared(source: Source, files: tuple[RawFile, ...]) -> Iterator[tuple[str, int, Record | Defect]]:
+    """Like `read_items`, and a defect `NOT_OF_SOURCE` for each row of another source."""
     layout = layout_of(source)
     base = 0
     for file in files:
@@ -61,7 +75,10 @@ def _argument(source: Source, file: RawFile) -> Path:
 
 def reading_fingerprint(source: Source) -> str:
     """Everything of a declaration that decides what a layout yields; counts, licence, limits and places do not."""
-    body = source.model_dump(mode="json", include={"layout", "columns", "prompt", "native"})
+    always = {"layout", "columns", "prompt", "native"}
+    # options at their default are left out, so that a store outlives an option that its sources do not use
+    chosen = source.model_dump(mode="json", include={"only", "pairs"}, exclude_defaults=True)
+    body = source.model_dump(mode="json", include=always) | chosen
     return fingerprint("layout", type(layout_of(source)).__name__, layout_of(source).version, body)
 
 
@@ -75,18 +92,23 @@ def scan(box: Box, source: Source, files: tuple[RawFile, ...], raw: list[RawDige
     """Read every record once and write `refs.parquet` (kind, ref, sha256) with the distinct picture references."""
     refs: dict[tuple[str, str], str] = {}
     names: set[str] = set()
-    items, rows, named = 0, -1, True
-    for _, row, item in read_items(source, files):
-        items, rows = items + 1, row
-        if isinstance(item, Record):
-            name = f"{item.name}/{item.part}" if item.part else item.name
-            named = named and bool(item.name) and name not in names
-            names.add(name)
-            refs.update(_refs(item.pictures))
+    items, others, rows, named = 0, 0, -1, True
+    with skimming():
+        for _, row, item in _read_shared(source, files):
+            rows = row
+            if _is_foreign(item):
+                others += 1
+                continue
+            items += 1
+            if isinstance(item, Record):
+                name = f"{item.name}/{item.part}" if item.part else item.name
+                named = named and bool(item.name) and name not in names
+                names.add(name)
+                refs.update(_refs(item.pictures))
     ordered = sorted(refs, key=lambda ref: (ref[0], natural(ref[1])))
     table = [(kind, ref, refs[kind, ref] or None) for kind, ref in ordered]
     write_table(box.path / "refs.parquet", pl.DataFrame(table, REFS, orient="row"))
-    box.finish(ScanIndex(raw=raw, raw_rows=rows + 1, items=items, named=named and items > 0))
+    box.finish(ScanIndex(raw=raw, raw_rows=rows + 1 - others, items=items, named=named and items > 0, others=others))
 
 
 def _refs(pictures: tuple[PictureRef, ...]) -> Iterator[tuple[tuple[str, str], str]]:
@@ -105,5 +127,21 @@ def check_layouts(sources: list[Source]) -> None:
     """
     for source in sources:
         layout_of(source)
+        _check_options(source)
         if source.layout == "table" and source.columns is None:
             raise CatalogError(f"source `{source.name}`: layout `table` needs `columns`; see docs/sources.md")
+
+
+def _check_options(source: Source) -> None:
+    ignored = [
+        name
+        for name, is_set, layouts in (
+            ("only", source.only is not None, set(LAYOUTS) - WHOLE_FILE),
+            ("pairs", source.pairs != "apart", PAIRED),
+        )
+        if is_set and source.layout not in layouts
+    ]
+    if ignored:
+        raise CatalogError(
+            f"source `{source.name}`: layout `{source.layout}` does not read `{ignored[0]}`; leave it out"
+        )

@@ -5,6 +5,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from sources.download import Downloads
+
 SourceName = Annotated[str, Field(pattern=r"^[a-z0-9_][a-z0-9_.-]*$", max_length=120)]
 Glob = Annotated[str, Field(min_length=1)]
 Text = Annotated[str, Field(min_length=1)]
@@ -13,10 +15,14 @@ Count = Annotated[int, Field(ge=0)]
 Status = Literal["ready", "unverified", "gated", "gone", "unpublished", "unresolved"]
 """Whether a source can be read.
 
-`ready`: place and record layout are both known from better than memory. `unverified`: a place is named, but it, its
-files or its records were not checked. `gated`: the publisher asks for a registration first. `gone`: it was public
-once. `unpublished`: its owner keeps it. `unresolved`: nobody says which files the published name means.
+`ready`: place and record layout are both known from better than memory. `unverified`: place, files and layout are named
+and can be tried, but one of them was not checked. `gated`: the publisher asks for a registration first. `gone`: it was
+public once. `unpublished`: its owner keeps it. `unresolved`: nobody says which files the published name means, or the
+place is named and nobody says which files it has or how their records look.
 """
+
+NO_FILES: Final = ("picture_folder",)
+"""Layouts that take every file of `root`, so that a source of theirs needs no `files`."""
 
 Basis = Literal[
     "card", "readme", "paper", "file name", "meta file", "notebook", "generator", "counted", "derived", "remembered"
@@ -143,6 +149,20 @@ class Columns(BaseModel):
     meta: tuple[str, ...] = ()
 
 
+class Only(BaseModel):
+    """Which rows of files that several sources share belong to this one.
+
+    A row belongs to the source where the text in `column` matches one of the globs `like`, case counts and `*` crosses
+    `/`. A dot in `column` reaches into nested objects; of a list the first item counts, of an object with a `path` the
+    path. Everything else (null, a number, no such column) matches nothing.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    column: Text = "image"
+    like: Annotated[tuple[Glob, ...], Field(min_length=1)]
+
+
 class Reading(BaseModel):
     """How the raw files of a source are read, apart from their layout.
 
@@ -153,6 +173,8 @@ class Reading(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    downloads: Downloads = ()
+    """Files to be fetched by address; the base folder is then the one that they are fetched to."""
     files: tuple[Glob, ...] = ()
     root: str = "."
     archive: Glob | None = None
@@ -160,6 +182,10 @@ class Reading(BaseModel):
     columns: Columns | None = None
     prompt: str | None = None
     """Question asked where the publisher gives an answer only (captions)."""
+    only: Only | None = None
+    """The rows of the files that are this source's; rows of other sources keep their numbers and are counted apart."""
+    pairs: Literal["apart", "join"] = "apart"
+    """Whether several questions of one row are samples of their own or one dialogue (`cauldron`, `mtvqa`)."""
     native: tuple[str, ...] = ()
     """Published numeric columns offered as scores `native_NAME`."""
     licence: str = "unknown"
@@ -229,8 +255,13 @@ class Source(Reading):
     def _is_as_ready_as_it_says(self) -> "Source":
         if self.status == "ready" and (self.layout is None or self.layout_evidence == "remembered"):
             raise ValueError("a ready source needs a `layout` not from memory; write `status` and `status_reason`")
-        if self.status != "ready" and self.status_reason is None:
-            raise ValueError(f"status `{self.status}` needs `status_reason`")
+        # an inline source has no host; what is missing from it is told when its files are looked for
+        tried = self.status == "unverified" or (self.status == "ready" and self.host is not None)
+        if tried and (self.layout is None or not (self.files or self.layout in NO_FILES)):
+            raise ValueError(f"a source of status `{self.status}` needs `layout` and `files`; else it is `unresolved`")
+        if (self.status == "ready") != (self.status_reason is None):
+            takes = "takes no" if self.status == "ready" else "needs"
+            raise ValueError(f"status `{self.status}` {takes} `status_reason`")
         if (self.published_rows is None) != (self.published_rows_basis is None):
             raise ValueError("`published_rows` and `published_rows_basis` stand together")
         return self

@@ -7,6 +7,7 @@ from sources.layouts.chart_to_text import ChartToText
 from sources.layouts.chat import Chat
 from sources.layouts.coco_text import CocoText
 from sources.layouts.coyo import Coyo
+from sources.layouts.flat_chat import FlatChat
 from sources.layouts.hiertext import HierText
 from sources.layouts.interleaved import Interleaved
 from sources.layouts.kvqa import Kvqa
@@ -18,6 +19,7 @@ from sources.layouts.mlt import Mlt
 from sources.layouts.mmc import Mmc
 from sources.layouts.mmc4 import Mmc4
 from sources.layouts.mplug import Mplug
+from sources.layouts.mtvqa import Mtvqa
 from sources.layouts.omnicorpus import OmniCorpus
 from sources.layouts.onevision import OneVision
 from sources.layouts.opencqa import OpenCqa
@@ -52,6 +54,7 @@ LAYOUTS: dict[str, Layout] = {
     "chat": Chat(),
     "coco_text": CocoText(),
     "coyo": Coyo(),
+    "flat_chat": FlatChat(),
     "hiertext": HierText(),
     "interleaved": Interleaved(),
     "kvqa": Kvqa(),
@@ -63,6 +66,7 @@ LAYOUTS: dict[str, Layout] = {
     "mmc": Mmc(),
     "mmc4": Mmc4(),
     "mplug": Mplug(),
+    "mtvqa": Mtvqa(),
     "omnicorpus": OmniCorpus(),
     "onevision": OneVision(),
     "opencqa": OpenCqa(),
@@ -88,3 +92,11 @@ LAYOUTS: dict[str, Layout] = {
     "vflan": Vflan(),
     "widget_captioning": WidgetCaptioning(),
 }
+
+PAIRED = frozenset({"cauldron", "mtvqa"})
+"""Layouts that read `pairs`."""
+
+WHOLE_FILE = frozenset(
+    {"chart_to_text", "coco_text", "hiertext", "mlt", "openvino", "picture_folder", "sroie", "uber_text"}
+)
+"""Layouts that read a file as a whole, so that `only` cannot choose among its rows."""

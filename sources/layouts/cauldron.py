@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from sources.layouts.media import pictures_of
-from sources.layouts.rows import Raw, convert_parts
-from sources.layouts.turns import exchange
-from sources.layouts.value import chosen, extras, list_of, object_of, text_of
+from sources.layouts.rows import Raw, convert, convert_parts
+from sources.layouts.turns import alternating, exchange
+from sources.layouts.value import RowError, chosen, extras, list_of, object_of, text_of
 from sources.record import Defect, PictureRef, Record
 from sources.spec import Source
 
@@ -17,7 +17,8 @@ from sources.spec import Source
 class Cauldron:
     """Rows of {images, texts: list of {user, assistant, source}}: one sample per pair, its index is the part.
 
-    The texts have no markers: each question stands behind all pictures of its row.
+    The texts have no markers: each question stands behind all pictures of its row. With `pairs: join` a row is one
+    dialogue, the pictures before its first question and without the `source` of each pair.
     """
 
     version: ClassVar[int] = 1
@@ -25,6 +26,8 @@ class Cauldron:
 
     def __call__(self, path: Path, source: Source) -> Iterator[Record | Defect]:
         """One record or defect per part, one defect for a row without parts."""
+        if source.pairs == "join":
+            return convert(path, source, _dialogue)
         return convert_parts(path, source, _split, _record)
 
 
@@ -43,4 +46,20 @@ def _record(raw: Raw, source: Source, part: tuple[tuple[PictureRef, ...], object
         pictures=pictures,
         meta=extras(texts, ("user", "assistant")),
         native=chosen(raw.fields(), source.native),
+    )
+
+
+def _dialogue(raw: Raw, source: Source) -> Record:
+    fields = raw.fields()
+    pictures = pictures_of(fields.get("images"), "images")
+    pairs = [object_of(text, "texts") for text in list_of(fields, "texts")]
+    texts = [text_of(pair, name) for pair in pairs for name in ("user", "assistant")]
+    if not texts:
+        raise RowError("missing_field", "expected at least one question or text, found an empty list")
+    return Record(
+        row=raw.row,
+        messages=alternating(texts, pictures=len(pictures)),
+        pictures=pictures,
+        meta=extras(fields, ("images", "texts", *source.native)),
+        native=chosen(fields, source.native),
     )

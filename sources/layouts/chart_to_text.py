@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
 
+from shards.errors import CatalogError
 from sources.layouts.rows import UNREADABLE, unreadable
 from sources.layouts.turns import exchange
 from sources.layouts.value import RowError, shown
@@ -27,7 +28,8 @@ class ChartToText:
 
     The caption is the first line of `captions/42.txt` or `multiColumn/captions/7.txt` in the folder above the index's,
     which is also what `root` has to be: the charts are `imgs/42.png` and `multiColumn/imgs/7.png`. Numbers restart per
-    folder, so the whole name names the sample. Blanks before and behind punctuation, left by a tokenizer, are taken
+    folder, so the whole name names the sample. `files` names the captions too (they hold no rows of their own), or
+    nobody would see that one was changed. Blanks before and behind punctuation, left by a tokenizer, are taken
     away: repair `detokenised`.
     """
 
@@ -38,8 +40,16 @@ class ChartToText:
         """One record or defect per line.
 
         Raises:
+            CatalogError: `files` names no captions.
             SourceError: the index cannot be read.
         """
+        if path.parent.name == "captions":
+            return
+        if not any(glob.endswith(".txt") for glob in source.files):
+            raise CatalogError(
+                f"source `{source.name}`: expected the captions in `files` beside `{path.name}`; add "
+                "`.../captions/*.txt` and `.../multiColumn/captions/*.txt`, so that a changed caption is noticed"
+            )
         try:
             lines = _lines(path)
         except UNREADABLE as error:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from sources.layouts.markers import escape_literals
+from shards.markers import escape_literals
 from sources.layouts.media import pictures_of
 from sources.layouts.rows import Raw, convert
 from sources.layouts.turns import read_turns, renamed

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
 
+from shards.markers import escape
 from shards.schema import IMAGE_MARKER
-from sources.layouts.markers import escape
 from sources.layouts.media import pictures_of
 from sources.layouts.rows import Raw, convert
 from sources.layouts.value import RowError, as_text, chosen, extras, list_of

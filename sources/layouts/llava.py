@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from shards.markers import escape_literals
 from shards.schema import IMAGE_MARKER, VIDEO_MARKER
-from sources.layouts.markers import escape_literals
 from sources.layouts.media import pictures_of, videos_of
 from sources.layouts.rows import Raw, convert
 from sources.layouts.turns import count, mended, read_turns, renamed

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Final, Generic, TypeVar
 
+from shards.markers import escape, escape_literals
 from shards.schema import IMAGE_MARKER, VIDEO_MARKER
-from sources.layouts.markers import escape, escape_literals
 from sources.layouts.media import pictures_of, videos_of
 from sources.layouts.rows import Raw, convert
 from sources.layouts.turns import read_parts, renamed

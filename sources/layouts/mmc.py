@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from shards.markers import escape, escape_literals
 from shards.schema import IMAGE_MARKER
-from sources.layouts.markers import escape, escape_literals
 from sources.layouts.media import relative
 from sources.layouts.rows import Raw, convert
 from sources.layouts.turns import mended

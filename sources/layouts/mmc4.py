@@ -6,8 +6,8 @@ from itertools import chain
 from pathlib import Path
 from typing import ClassVar
 
+from shards.markers import escape
 from shards.schema import IMAGE_MARKER
-from sources.layouts.markers import escape
 from sources.layouts.media import encoded_pictures, pictures_of
 from sources.layouts.rows import Raw, convert
 from sources.layouts.value import (

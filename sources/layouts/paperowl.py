@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
 
+from shards.markers import escape_literals
 from shards.schema import IMAGE_MARKER, Role
 from sources.layouts.dialog import unpack
-from sources.layouts.markers import escape_literals
 from sources.layouts.media import encoded_pictures, pictures_of
 from sources.layouts.rows import Raw, convert
 from sources.layouts.turns import count, read_turns, renamed

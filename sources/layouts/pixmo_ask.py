@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from shards.markers import escape
 from shards.schema import IMAGE_MARKER
-from sources.layouts.markers import escape
 from sources.layouts.media import url_of
 from sources.layouts.rows import Raw, convert
 from sources.layouts.value import chosen, extras, text_of

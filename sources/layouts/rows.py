@@ -8,21 +8,17 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from shards.errors import SourceError
 from sources.layouts.json_file import Broken, is_lines, iter_elements, open_bytes, open_text, parse_line
+from sources.layouts.parquet import parquet_rows
+from sources.layouts.part import belongs
 from sources.layouts.value import Fields, RowError, kind
-from sources.record import Defect, Record
+from sources.record import NOT_OF_SOURCE, Defect, Record
 from sources.spec import Source
 
 HEADED: Final = (".csv", ".tsv", ".parquet")
 """Formats in which every row has the same columns, so that an absent column is a slip and not an empty value."""
-
-_PARQUET_ROWS: Final = 64
-"""Rows decoded at a time: 64 pictures of 1 MB stay far below a worker's 2 GB. Ours."""
-
-_PARQUET_BUFFER: Final = 1 << 20
 
 _CELL: Final = 1 << 30
 """Longest CSV cell in characters; the default of Python's csv (131072) breaks on long documents. Ours."""
@@ -101,13 +97,14 @@ def convert_parts(
 def read_rows(path: Path, source: Source, columns: Collection[str] | None = None) -> Iterator[Raw | Defect]:
     """Every row of a raw file in order, streamed; blank lines at the end are no rows.
 
-    A row that is not readable is a `Defect` with reason `broken_record`.
+    A row that is not readable is a `Defect` with reason `broken_record`, one that `only` leaves to other sources a
+    `Defect` with reason `NOT_OF_SOURCE`.
 
     Raises:
         SourceError: the file as a whole cannot be read.
     """
     form = form_of(path)
-    read = _parquet_reader(columns) if form == ".parquet" else _READERS.get(form)
+    read = _parquet_reader(source, columns) if form == ".parquet" else _READERS.get(form)
     if read is None:
         known = ", ".join((*_READERS, ".parquet"))
         # unpickling runs whatever code the file holds, so that form is never read
@@ -117,6 +114,8 @@ def read_rows(path: Path, source: Source, columns: Collection[str] | None = None
         for row, (name, value) in enumerate(read(path)):
             if isinstance(value, Broken):
                 yield Defect(row, "broken_record", value.why)
+            elif source.only and not belongs(value, source.only):
+                yield Defect(row, NOT_OF_SOURCE, "")
             else:
                 yield Raw(row, value, name)
     except UNREADABLE as error:
@@ -195,26 +194,10 @@ def _row(header: list[str], cells: list[str] | Broken) -> object:
     return dict(zip(header, cells, strict=True))
 
 
-def _parquet_reader(columns: Collection[str] | None) -> Callable[[Path], Iterator[tuple[str, object]]]:
-    def read(path: Path) -> Iterator[tuple[str, object]]:
-        # buffered, not mapped: pages of a mapped file count as memory of the worker until the system is short of it
-        with pq.ParquetFile(path, buffer_size=_PARQUET_BUFFER, pre_buffer=False) as file:
-            names = _needed(file.schema_arrow.names, columns)
-            for batch in file.iter_batches(batch_size=_PARQUET_ROWS, columns=names):
-                for row in batch.to_pylist():
-                    yield "", row
-
-    return read
-
-
-def _needed(names: list[str], columns: Collection[str] | None) -> list[str] | None:
-    """Columns of a file that hold the wanted paths; None, which is all, where one is absent: the defect names all."""
-    if columns is None:
-        return None
-    found = {column: column if column in names else column.split(".")[0] for column in columns}
-    if not set(found.values()) <= set(names):
-        return None
-    return [name for name in names if name in found.values()]
+def _parquet_reader(source: Source, columns: Collection[str] | None) -> Callable[[Path], Iterator[tuple[str, object]]]:
+    deciding = {source.only.column} if source.only else set()
+    wanted = {*columns, *deciding} if columns is not None else None
+    return lambda path: (("", row) for row in parquet_rows(path, wanted, whole=deciding))
 
 
 def _without_blank_end(lines: Iterable[T]) -> Iterator[T]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
 
+from shards.markers import escape
 from shards.schema import IMAGE_MARKER
 from sources.layouts.json_file import Broken, parse_line
-from sources.layouts.markers import escape
 from sources.layouts.rows import unreadable
 from sources.layouts.value import RowError, as_text, columns, kind
 from sources.record import Defect, Member, Message, Record

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from shards.errors import CatalogError
+from shards.markers import escape
 from shards.schema import IMAGE_MARKER
-from sources.layouts.markers import escape
 from sources.layouts.media import picture_at, pictures_of
 from sources.layouts.rows import HEADED, Raw, convert, form_of
 from sources.layouts.value import ABSENT, Fields, RowError, as_text, chosen, columns, reach

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
 
+from shards.markers import escape
 from shards.schema import IMAGE_MARKER
-from sources.layouts.markers import escape
 from sources.layouts.rows import Raw, convert
 from sources.layouts.value import Fields, RowError, as_text, chosen, kind, letters, text_of
 from sources.record import Defect, Member, Message, Record

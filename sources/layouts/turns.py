@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from shards.markers import escape
 from shards.schema import IMAGE_MARKER, VIDEO_MARKER, Role
-from sources.layouts.markers import escape
 from sources.layouts.value import RowError, as_text, columns, kind, shown
 from sources.record import Message
 

@@ -26,7 +26,7 @@ class WidgetCaptioning:
     """
 
     version: ClassVar[int] = 1
-    evidence: ClassVar[str] = "remembered"
+    evidence: ClassVar[str] = "upstream code"
 
     def __call__(self, path: Path, source: Source) -> Iterator[Record | Defect]:
         """One record or defect per part, one defect for a row without parts."""

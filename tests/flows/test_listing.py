@@ -95,6 +95,8 @@ def test_repositories_and_configurations_are_those_of_the_tables() -> None:
     for row in rows("sources_instella_onevision.csv") + rows("sources_vila_yi_internvl.csv"):
         place = row["repo_id_or_url"] if "system" in row else row["repo_or_url"]
         found = [item.source for item in find(WORDS, row["key"])]
+        # VILA's own edition of a file lies in another repository than the table names, which lists it
+        found = [source for source in found if source.name != "sharegpt4v.mix738k_remove_sa"]
         # Mini-InternVL names the repository of its meta files, TQA of Instella-VL only one of its two
         if "/" in place and not row["key"].startswith("mini_internvl") and row["key"] != "ivl_sft_tqa":
             assert all((source.repo or source.url or "").removeprefix("https://") in place for source in found), row[
@@ -161,7 +163,7 @@ def test_filters_narrow_the_list() -> None:
     assert list(ocr.counts) == ["instella-vl"]
     assert sum(ocr.counts["instella-vl"].values()) == 10
     gated = list_sources(KNOWN, status="gated")
-    assert names(gated) == {"art", "mlt_17", "svit_core_150k"}
+    assert names(gated) == {"art", "lima", "mlt_17", "svit_core_150k"}
     assert names(list_sources(KNOWN, media="interleaved")) == {"mmc4_core"}
     assert names(list_sources(KNOWN, licence="gpl")) == {"chart_to_text.pew", "chart_to_text.statista"}
     assert "cauldron.docvqa" in names(list_sources(KNOWN, text="DocVQA"))

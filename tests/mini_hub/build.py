@@ -14,6 +14,7 @@ from mini_hub.case import Case, Made, Source
 from mini_hub.catalogue import dump, entries, overlay, repo_of
 from mini_hub.families import FAMILIES
 from mini_hub.files import packed
+from mini_hub.shared import merge, overlap
 from mini_hub.zips import zipped
 
 TRUTH = pa.schema(
@@ -69,6 +70,8 @@ def build(catalog: Path, out: Path) -> Summary:
         )
         for entry in wanted
     }
+    merge(wanted, made)
+    overlap(wanted, made)
     repos: dict[str, Repo] = defaultdict(Repo)
     beside = {entry["name"]: _place(entry, made[entry["name"]], repos[repo_of(entry)]) for entry in wanted}
     commits = {name: _write_repo(out / "hub" / name, name, repo) for name, repo in repos.items()}

@@ -84,6 +84,8 @@ class Source:
         self.media: tuple[str, ...] = tuple(entry.get("media", ()))
         self.place, self.size = place, size
         self.random = Random(f"mini-hub {self.name}")
+        # the folder that sets the rows of this source apart from others in one file
+        self.folder = str(entry["only"]["like"][0]).removesuffix("*") if "only" in entry else ""
         self._drawn = 0
 
     def prompt(self, default: str) -> str:
@@ -104,7 +106,7 @@ class Source:
     def path(self, ending: str = "jpg") -> str:
         """The path of a picture like no other of this source."""
         self._drawn += 1
-        return f"{self.slug}/{self._drawn % 3:05d}/{self._drawn:09d}.{ending}"
+        return f"{self.folder}{self.slug}/{self._drawn % 3:05d}/{self._drawn:09d}.{ending}"
 
     def url(self, ending: str = "jpg") -> tuple[str, str]:
         """An address and its path on `HOST`."""

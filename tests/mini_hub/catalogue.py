@@ -5,18 +5,26 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from mini_hub.local import ENTRIES
 
-TAKEN = frozenset({"ready", "unverified"})
+TAKEN = frozenset({"ready", "unverified", "gated"})
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def entries(catalog: Path) -> list[dict[str, Any]]:
-    """Every published source that somebody could read, in the order of the files; the embedded demo is none."""
+    """Every source that somebody could read, in the order of the files, then those of shapes that none of them has.
+
+    The embedded demo is none. What nobody can find but what has a shape and file names is one.
+    """
     found = [
         entry for file in sorted(catalog.glob("*.yaml")) for entry in _entries(yaml.load(file.read_text(), _LOADER))
     ]
-    return [entry for entry in found if entry.get("status", "ready") in TAKEN and entry.get("repo") != "demo"]
+    return [entry for entry in found if _is_taken(entry) and entry.get("repo") != "demo"] + ENTRIES
+
+
+def _is_taken(entry: dict[str, Any]) -> bool:
+    return entry.get("status", "ready") in TAKEN or bool(entry.get("layout") and entry.get("files"))
 
 
 def _entries(loaded: Any) -> Iterator[dict[str, Any]]:

@@ -153,7 +153,7 @@ def mmc(source: Source) -> Made:
 
 def chart_to_text(source: Source) -> Made:
     """An index file, captions and charts; numbers restart in the folder of charts with several columns."""
-    (index,), declared = names_of(source, "")
+    (index, *_), declared = names_of(source, "")
     folder = index.rsplit("/dataset_split/", maxsplit=1)[0]
     asked = source.prompt("Summarize this chart.")
     captions: dict[str, bytes] = {}
@@ -203,7 +203,6 @@ def chart_to_text(source: Source) -> Made:
         declared,
     )
     made.files |= {f"{folder}/{path}": data for path, data in captions.items()}
-    made.also.append(f"{folder}/**/*.txt")
     return made
 
 

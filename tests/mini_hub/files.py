@@ -18,7 +18,8 @@ def concrete(glob: str) -> list[str]:
     folders = [_FOLDERS.get(part, part.replace("*", "cot")) for part in glob.split("/")[:-1]]
     last = glob.rsplit("/", maxsplit=1)[-1]
     if not last.endswith(".parquet") or "*" not in last:
-        return ["/".join([*folders, last.replace("*", "")])]
+        name = last.replace("*", "")
+        return ["/".join([*folders, f"part{name}" if name.startswith(".") else name])]
     stem = last.removesuffix(".parquet").replace("-*", "").replace("*", "train") or "train"
     return ["/".join([*folders, f"{stem}-{number:05d}-of-00002.parquet"]) for number in range(2)]
 
@@ -40,11 +41,11 @@ def in_files(source: Source, cases: Sequence[Case], default: str, schema: pa.Sch
     made = Made({}, [], declared)
     for index, name in enumerate(names):
         share = cases[index * len(cases) // len(names) : (index + 1) * len(cases) // len(names)]
-        made.files[name] = _written(name, [case.raw for case in share], schema, backwards=index % 2 == 1)
+        made.files[name] = written(name, [case.raw for case in share], schema, backwards=index % 2 == 1)
         made.rows += [(name, row, case) for row, case in enumerate(share)]
         # what was kept back for evaluation lies beside it and must not leak in; a glob without `train` says take all
         if "train" in str(source.entry.get("files")) and (aside := _aside(name)) != name:
-            made.files[aside] = _written(aside, [share[0].raw], schema, backwards=False)
+            made.files[aside] = written(aside, [share[0].raw], schema, backwards=False)
     return made
 
 
@@ -61,7 +62,8 @@ def in_object(source: Source, cases: Sequence[tuple[str, Case]], default: str) -
     return Made({name: text.encode()}, [(name, row, case) for row, (_, case) in enumerate(cases)], declared)
 
 
-def _written(name: str, rows: list[Any], schema: pa.Schema | None, *, backwards: bool) -> bytes:
+def written(name: str, rows: list[Any], schema: pa.Schema | None = None, *, backwards: bool = False) -> bytes:
+    """Rows as a file; its ending says how."""
     if name.endswith(".parquet"):
         return parquet(rows, schema, backwards=backwards)
     if name.endswith(".jsonl"):
@@ -106,6 +108,12 @@ def packed(glob: str, members: Mapping[str, bytes]) -> dict[str, bytes]:
         step = len(whole) // 3 + 1
         return {f"{glob[:-1]}{number:02d}": whole[number * step : (number + 1) * step] for number in range(3)}
     shares = 2 if "*" in glob else 1
+    if glob.endswith("*"):
+        whole = gzip.compress(_tar(members), mtime=0)
+        return {
+            f"{glob[:-1]}_part{number}": whole[number * len(whole) // 3 : (number + 1) * len(whole) // 3]
+            for number in range(3)
+        }
     ordered = sorted(members.items())
     return {
         glob.replace("*", f"images_{number}"): _compressed(glob, _tar(dict(ordered[number::shares])))

@@ -1,21 +1,20 @@
 """S02 to S04: LLaVA JSON with pictures or videos by path."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from mini_hub.case import Case, Expected, Made, Source, refused, sample
 from mini_hub.files import in_files, names_of
-from mini_hub.onevision import BROKEN, GOOD
+from mini_hub.onevision import BROKEN, GOOD, onevision
 from mini_hub.talk import Talk, plain, text_only, turn, with_picture
 
 
 def llava(source: Source) -> Made:
     """Rows of id, image or video, and conversations."""
-    # S03: M4-Instruct has one zip per subset, one of them split
-    extra = {"archive": "*.z*"} if source.name == "m4_instruct" else {}
-    source = Source({**extra, **source.entry}, source.place, source.size)
     default = f"{source.slug}.json"
+    if names_of(source, default)[0][0].endswith(".parquet"):
+        return onevision(source)
     traps = list(_text_traps(source))
     first = _text
     if "video" in source.media:
@@ -24,11 +23,14 @@ def llava(source: Source) -> Made:
         first, traps = _pictured, [*traps, *_picture_traps(source), *_list_traps(source)]
     if names_of(source, default)[0][0].endswith(".jsonl"):
         traps += _line_traps(source)
-    made = in_files(
-        source, source.choose(lambda: first(source, plain(source, int(first is not _text))), traps), default
-    )
-    made.declared.update(extra)
-    return made
+    cases = source.choose(lambda: _plain(source, first), traps)
+    # of the rows in a file of several sources, those without a picture of this one are nobody's
+    cases += [_plain(source, first) for _ in range(15 if source.folder else 0)]
+    return in_files(source, cases, default)
+
+
+def _plain(source: Source, made: Callable[[Source, Talk], Case]) -> Case:
+    return made(source, plain(source, int(made is not _text)))
 
 
 def _text(source: Source, talk: Talk, **extra: Any) -> Case:

@@ -7,6 +7,7 @@ from mini_hub.case import Case, Expected, Made, Source, pair, refused, sample
 from mini_hub.files import in_files, in_object
 from mini_hub.onevision import BROKEN
 from mini_hub.pixmo import listed, url_traps
+from mini_hub.text import columns
 
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _TEXTS = pa.list_(pa.string())
@@ -170,24 +171,10 @@ def _captions(source: Source, asked: str | None, url: str, text: str, default: s
 
 
 def table(source: Source) -> Made:
-    """Whatever columns the catalogue maps: addresses and captions, or questions and answers."""
-    columns = source.entry["columns"]
-    (said,) = columns["assistant"]
-    if "images" in columns:
-        (url,) = columns["images"]
-        return _captions(
-            source, source.entry.get("prompt"), url, said, "part-*.parquet", tuple(source.entry.get("native", ()))
-        )
-    (asked,) = columns["user"]
-
-    def case(trap: str = "plain", question: str = "", answer: str | None = "", shown: str = "") -> Case:
-        question, answer = question or source.question(), source.answer() if answer == "" else answer
-        messages = (("user", shown or question), ("assistant", answer or ""))
-        return Case({asked: question, said: answer, "_template_idx": 1}, (sample(messages),), trap)
-
-    traps = [
-        case("literal_marker", "What is <image>?", shown=r"What is <\image>?"),
-        case("answer_null", answer=None),
-        case("other_scripts", "\u0421\u043a\u043e\u043b\u044c\u043a\u043e?\n\u2028"),
-    ]
-    return in_files(source, source.choose(case, traps), "data/train-*.parquet")
+    """Whatever columns the catalogue maps: addresses and captions, or texts and pictures in the row."""
+    mapped = source.entry["columns"]
+    if not any(name in {"link", "url", "URL"} for name in mapped.get("images", ())):
+        return columns(source)
+    (said,), (url,) = mapped["assistant"], mapped["images"]
+    scores = tuple(source.entry.get("native", ()))
+    return _captions(source, source.entry.get("prompt"), url, said, "part-*.parquet", scores)

@@ -55,7 +55,7 @@ def _scenes(source: Source, unread: str) -> list[Scene]:
     ]
 
 
-def _cases(source: Source, unread: str) -> list[tuple[Case, Scene, str]]:
+def word_cases(source: Source, unread: str) -> list[tuple[Case, Scene, str]]:
     """Cases whose raw row is the scene; the caller writes its files."""
     asked = source.prompt(PROMPT)
 
@@ -82,7 +82,7 @@ def hiertext(source: Source) -> Made:
     """One JSON object of info and annotations in a file that is called `.jsonl.gz`."""
     names, declared = names_of(source, "gt/train.jsonl.gz")
     made = Made({}, [], declared)
-    cases = _cases(source, "")
+    cases = word_cases(source, "")
     for index, name in enumerate(names):
         share = cases[index :: len(names)]
         rows = [
@@ -111,7 +111,7 @@ def coco_text(source: Source) -> Made:
     """One JSON object of imgs, anns and imgToAnns; ids are text as names and numbers as values."""
     (name,), declared = names_of(source, "cocotext.v2.json")
     imgs, anns, back = {}, {}, {}
-    cases = _cases(source, "")
+    cases = word_cases(source, "")
     for number, (_, scene, image) in enumerate(cases):
         imgs[str(number)] = {"id": number, "file_name": f"{image}.jpg", "set": "train" if number % 3 else "val"}
         back[str(number)] = [1000 * number + index for index in range(len(scene.words))]
@@ -128,7 +128,7 @@ def uber_text(source: Source) -> Made:
     globs, declared = source.entry.get("files") or "truth/*.txt", {}
     folder = str(globs).rsplit("/", maxsplit=1)[0]
     made = Made({}, [], declared)
-    for case, scene, image in _cases(source, "*"):
+    for case, scene, image in word_cases(source, "*"):
         name = f"{folder}/truth_{image}.txt"
         lines = [
             f"{' '.join(str(side) for corner in word.corners for side in corner)}\t{word.text}\tBusiness"

@@ -11,7 +11,7 @@ from PIL import Image as PillowImage
 from shards.errors import StoreError
 from shards.files import write_bytes, write_text
 from shards.pack import PACK_BYTES, PICTURE, Image, Mirror, PackWriter, PictureReader, mirror_pack, read_range
-from shards.picture import Picture, decode
+from shards.picture import Facts, Picture, decode, inspect
 
 BOX = "shards/source/0123"
 
@@ -29,9 +29,9 @@ def payloads() -> list[bytes]:
 
 
 def write(store: Path, blobs: list[bytes], name: str = "pictures") -> list[Image]:
-    _, picture = a_picture()
+    facts = inspect(a_picture()[0])
     with PackWriter(store, BOX, name) as writer:
-        return [writer.add(data, hashlib.sha256(data).hexdigest(), picture) for data in blobs]
+        return [writer.add(data, hashlib.sha256(data).hexdigest(), facts) for data in blobs]
 
 
 def test_every_picture_is_one_batch_of_an_arrow_file(tmp_path: Path) -> None:
@@ -106,9 +106,8 @@ def test_a_mirror_is_read_where_it_lies(tmp_path: Path) -> None:
 
 
 def test_an_error_leaves_no_pack(tmp_path: Path) -> None:
-    data, picture = a_picture()
     with pytest.raises(ValueError, match="stop"), PackWriter(tmp_path, BOX, "pictures") as writer:
-        writer.add(data, "0" * 64, picture)
+        writer.add(b"picture", "0" * 64, Facts(1, 1, "PNG"))
         raise ValueError("stop")
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 

@@ -2,6 +2,7 @@ import csv
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from shards.errors import PictureError
-from shards.picture import MAX_PIXELS, decode
+from shards.picture import MAX_PIXELS, Facts, Picture, decode, inspect
 
 # next to the checkout, on machines that have it; not part of the repository
 CORRUPT = Path(__file__).parents[2].parent / "shared" / "data" / "real" / "corrupt"
@@ -75,10 +76,11 @@ def with_wrong_chunk_length() -> bytes:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_an_unusable_picture_has_a_reason(data: bytes, reason: str) -> None:
-    with pytest.raises(PictureError) as caught:
-        decode(data)
-    assert caught.value.reason == reason
-    assert str(caught.value)
+    for how in (decode, inspect):
+        with pytest.raises(PictureError) as caught:
+            how(data)
+        assert caught.value.reason == reason
+        assert str(caught.value)
 
 
 def test_the_limit_is_on_pixels() -> None:
@@ -163,7 +165,8 @@ def test_random_damage_never_breaks_out(data: st.DataObject) -> None:
     decodes_or_refuses(bytes(damaged[: data.draw(st.integers(1, len(damaged)))]))
 
 
-def test_real_damaged_pictures_are_never_taken_for_good() -> None:
+@pytest.mark.parametrize("how", [decode, inspect])
+def test_real_damaged_pictures_are_never_taken_for_good(how: Callable[[bytes], Picture | Facts]) -> None:
     table = CORRUPT / "expected_pillow.csv"
     if not table.is_file():
         pytest.skip(f"NOT TESTED on real damaged pictures: `{table}` is not on this machine")
@@ -174,11 +177,13 @@ def test_real_damaged_pictures_are_never_taken_for_good() -> None:
     for row in rows:
         data = (CORRUPT / row["file"]).read_bytes()
         try:
-            picture = decode(data)
+            how(data)
         except PictureError as error:
             refused[row["file"]] = error.reason
         else:
+            picture = decode(data)
             assert picture.gray().size == picture.rgb().size, row["file"]
+            assert inspect(data) == Facts(picture.width, picture.height, picture.format), row["file"]
     bad = {row["file"] for row in rows if row["pil_load"] != "ok"}
     assert bad <= refused.keys()
     # of what Pillow loads, only formats that training data does not hold and modes without RGB form are refused

@@ -16,7 +16,8 @@ import pytest
 from shards.errors import SourceError
 from shards.pack import PictureReader
 from shards.store import Box
-from sources.fetch import CHUNK_URLS, FetchPolicy, download
+from sources.client import FetchPolicy
+from sources.fetch import CHUNK_URLS, download
 from sources.gather import Gathered, load
 from sources.spec import Source
 

@@ -20,7 +20,9 @@ from picture_server import HUGE_BYTES, PictureServer, picture, serving, sha256
 from shards.errors import PictureError, SourceError, StoreError
 from shards.pack import PictureReader
 from shards.store import Box, Store
-from sources.fetch import FetchPolicy, Ref, download, public_addresses
+from sources.address import public_addresses
+from sources.client import FetchPolicy
+from sources.fetch import Ref, download
 from sources.gather import Gathered, GatherIndex, load
 from sources.spec import Source
 
@@ -57,7 +59,8 @@ CHILD = """
 import json, sys
 from pathlib import Path
 from shards.store import Box, Store
-from sources.fetch import FetchPolicy, download
+from sources.client import FetchPolicy
+from sources.fetch import download
 from sources.spec import Source
 store, work = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text())
 with Store(store).lock():

@@ -13,7 +13,8 @@ from hub_server import ALWAYS, GATED, GONE, UNAUTHORISED, Fault, HubServer, serv
 from huggingface_hub import close_session, constants, snapshot_download
 
 from shards.errors import CatalogError, SourceError, StoreError
-from sources.hub import Downloaded, HubPolicy, download
+from sources.hub import Downloaded, download
+from sources.transfer import TransferPolicy
 
 REPO = "lab/mix"
 BIG = bytes(range(256)) * 4000
@@ -29,7 +30,7 @@ FILES = {
     "chart qa(cauldron)+[v2]/train-00000.parquet": b"brackets",
 }
 BIG_NAME = "data/train-00000.parquet"
-POLICY = HubPolicy(timeout=2, backoff=0.01, retries=3, patience=0.2, longest_wait=1.5)
+POLICY = TransferPolicy(timeout=2, backoff=0.01, retries=3, patience=0.2, longest_wait=1.5)
 
 Get = Callable[..., Downloaded]
 
@@ -50,7 +51,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
 
 @pytest.fixture
 def get(hub: HubServer, tmp_path: Path) -> Get:
-    def run(*patterns: str, repo: str = REPO, policy: HubPolicy = POLICY, **more: object) -> Downloaded:
+    def run(*patterns: str, repo: str = REPO, policy: TransferPolicy = POLICY, **more: object) -> Downloaded:
         store = tmp_path / "store"
         places = {"folder": store / "raw" / "mix", "lock": store / "sources.lock"}
         return download("mix", repo=repo, patterns=patterns or (BIG_NAME,), policy=policy, **places, **more)  # type: ignore[arg-type] # keywords of one test each

@@ -23,12 +23,13 @@ from mini_hub.case import HOST
 from mini_hub.catalogue import entries
 from mini_hub.families import FAMILIES
 
+import sources.layouts
 from flows.sourcing import SourceJob, make_shards
 from shards.sample import ShardsIndex, read_all
 from shards.store import Store
 from sources.catalogue import CATALOG, load_catalogue
+from sources.client import FetchPolicy
 from sources.convert import read_quarantine
-from sources.fetch import FetchPolicy
 from sources.hub import download
 from sources.spec import Source
 
@@ -142,8 +143,15 @@ def _downloaded(mini: Mini, source: Source, tmp_path: Path) -> Path:
 
 
 def test_every_source_that_can_be_read_has_a_miniature(mini: Mini) -> None:
-    readable = {entry["name"] for entry in entries(CATALOG) if entry.get("layout")}
+    readable = {entry["name"] for entry in entries(CATALOG)}
     assert readable == mini.sources.keys() == mini.truth.keys()
+    assert mini.summary.left_out == {}
+    tried = {name for name, source in load_catalogue(CATALOG).items() if source.status in ("ready", "unverified")}
+    assert tried - readable == {name for name in tried if name.startswith("demo.")}
+
+
+def test_every_layout_is_read_from_files_that_others_wrote() -> None:
+    assert set(LAYOUTS) == set(sources.layouts.LAYOUTS)
 
 
 def test_a_trap_of_each_kind_is_refused_and_no_source_is_refused_as_a_whole(mini: Mini) -> None:

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from shards.errors import CatalogError
@@ -62,6 +64,55 @@ def test_a_row_in_parts_is_one_row(raw, make) -> None:
     assert (index.raw_rows, index.items) == (3, 5)
 
 
+SHARED = [
+    {"image": "tqa/1.png", "conversations": [{"from": "human", "value": "<image>a"}]},
+    {"image": "./tqa/2.png", "conversations": 7},
+    {"image": "vqa/1.png", "conversations": 7},
+    {"image": ["tqa/3.png", "tqa/4.png"], "conversations": [{"from": "human", "value": "<image><image>b"}]},
+    {"image": ["vqa/3.png", "tqa/4.png"], "conversations": 7},
+    {"image": {"path": "tqa/5.png"}, "conversations": [{"from": "human", "value": "<image>c"}]},
+    "{",
+    {"image": "tqax/1.png"},
+    {"image": None},
+    {"conversations": []},
+    ["tqa/1.png"],
+    {"image": "vqa/9.png", "conversations": [{"from": "human", "value": "<image>d"}]},
+]
+
+
+def test_rows_of_other_sources_keep_their_numbers_and_are_no_items(raw, make, png) -> None:
+    files = {f"tqa/{number}.png": png(number) for number in (1, 3, 4, 5)}
+    raw({"a.jsonl": SHARED, "b.jsonl": SHARED[:1], "vqa/9.png": png(9), **files})
+    made = make(layout="llava", only={"like": ["tqa/*"]})
+    index = made.scanned.index(ScanIndex)
+    # the broken line may be anybody's, so that every source of the file sets it aside
+    assert (index.raw_rows, index.items, index.others) == (6, 6, 7)
+    assert index.raw_rows + index.others == len(SHARED) + 1
+    assert made.keys == ["s/train/0", "s/train/3", "s/train/5", "s/train/12"]
+    assert made.reasons == {"a.jsonl#1": "wrong_type", "a.jsonl#6": "broken_record"}
+    rest = make(layout="llava", only={"like": ["vqa/*"]}, store="other")
+    assert (rest.keys, rest.scanned.index(ScanIndex).raw_rows) == (["s/train/11"], 4)
+
+
+@pytest.mark.parametrize(
+    ("only", "found"),
+    [
+        ({"column": "from.file", "like": ["gpt*.json"]}, ["b"]),
+        ({"column": "from.file", "like": ["orca.json", "gpt77k.json"]}, ["a", "b"]),
+        ({"column": "from.file", "like": ["GPT77k.json"]}, []),
+        ({"column": "nobody", "like": ["*"]}, []),
+    ],
+)
+def test_rows_are_told_apart_by_any_column(raw, make, only, found) -> None:
+    rows = [{"q": "a", "from": {"file": "orca.json"}}, {"q": "b", "from": {"file": "gpt77k.json"}}, {"q": "c"}]
+    raw({"a.jsonl": rows})
+    table = pa.Table.from_pylist([{"from": None, **row} for row in rows])
+    pq.write_table(table, raw({}) / "a.parquet")
+    for files in ("*.jsonl", "*.parquet"):
+        made = make(layout="table", columns={"user": ["q"]}, only=only, files=files, store=files[2:])
+        assert [sample["messages"][0]["text"] for sample in made.samples] == found
+
+
 def test_a_picture_folder_is_not_opened(raw) -> None:
     base = raw({"p/a.jpg": b"no picture at all", "p/b/c.jpg": b""})
     source = Source(name="s", layout="picture_folder", root="p")
@@ -93,6 +144,9 @@ READING = reading_fingerprint(Source(**BASE))
         ({"prompt": "What?"}, False),
         ({"native": ["clip"]}, False),
         ({"columns": {"user": ["q"]}}, False),
+        ({"pairs": "apart"}, True),
+        ({"pairs": "join"}, False),
+        ({"only": {"like": ["a/*"]}}, False),
     ],
 )
 def test_the_reading_is_named_by_what_decides_the_samples(change: dict[str, object], same: bool) -> None:
@@ -108,3 +162,11 @@ def test_a_table_needs_columns_before_any_work() -> None:
     check_layouts([Source(**BASE)])
     with pytest.raises(CatalogError, match="layout `table` needs `columns`"):
         check_layouts([Source(**BASE), Source(name="t", layout="table", files=("*.csv",))])
+
+
+def test_an_option_that_the_layout_does_not_read_is_refused_before_any_work() -> None:
+    check_layouts([Source(name="s", layout="cauldron", pairs="join")])
+    with pytest.raises(CatalogError, match="source `s`: layout `llava` does not read `pairs`"):
+        check_layouts([Source(**BASE, pairs="join")])
+    with pytest.raises(CatalogError, match="layout `hiertext` does not read `only`"):
+        check_layouts([Source(name="s", layout="hiertext", only={"like": ["a/*"]})])

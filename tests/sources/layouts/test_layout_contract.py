@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from sources.layouts import LAYOUTS
-from sources.record import Defect, Layout, Record
-from sources.spec import Source
+from shards.errors import CatalogError
+from sources.layouts import LAYOUTS, WHOLE_FILE
+from sources.record import NOT_OF_SOURCE, Defect, Layout, Record
+from sources.scan import check_layouts
+from sources.spec import Only, Source
 
 QA = {"question": "how many kites?", "answer": "two"}
 TURNS = [{"from": "human", "value": "<image>\nwhat is it?"}, {"from": "gpt", "value": "a kite"}]
@@ -35,6 +37,7 @@ LINES: dict[str, dict[str, object]] = {
     "cauldron": {"images": [{"bytes": None, "path": "a.jpg"}], "texts": [PAIR, PAIR]},
     "chat": {"images": ["a.jpg"], "conversation": CHAT},
     "coyo": {"url": "https://example.org/a.jpg", "text": "a kite"},
+    "flat_chat": {"data": ["how many kites?", "two"]},
     "interleaved": {"texts": ["before", None], "images": [None, "a.jpg"]},
     "llava": {"id": "1", "image": "a.jpg", "conversations": TURNS},
     "m3it": {"instruction": "Answer.", "inputs": "how many?", "image_base64_str": [PNG], "outputs": "two "},
@@ -43,6 +46,7 @@ LINES: dict[str, dict[str, object]] = {
     "mmc": {"image_id": "a.png", **QA},
     "mmc4": {"text_list": ["One.", "Two."], "image_info": [{"raw_url": "https://x.org/a", "matched_text_index": 1}]},
     "mplug": {"image": ["./a.jpg"], "messages": MPLUG},
+    "mtvqa": {"image": "a.jpg", "qa_pairs": str([QA, QA]), "lang": "FR"},
     "omnicorpus": {"texts": ["before", None], "images": [None, "a.jpg"], "valid_image": [True]},
     "onevision": {"id": "1", "image": {"bytes": None, "path": "a.jpg"}, "conversations": TURNS},
     "paper2fig": {"figure_id": "1-Figure2-1", "captions": ["Figure 2: a kite."], "captions_norm": []},
@@ -129,7 +133,8 @@ REAL = {
 
 def source(layout: str) -> Source:
     columns = {"user": ["question"], "assistant": ["answer"]} if layout == "table" else None
-    return Source(name="s", layout=layout, columns=columns)
+    # Chart-to-Text asks that its captions stand in `files`
+    return Source(name="s", layout=layout, columns=columns, files=("index.csv", "captions/*.txt"))
 
 
 def sample_file(folder: Path, layout: str) -> tuple[Path, int]:
@@ -164,6 +169,21 @@ def test_every_layout_is_sampled_here_and_lives_in_its_own_module() -> None:
     assert {name: type(layout).__module__ for name, layout in LAYOUTS.items()} == {
         name: f"sources.layouts.{name}" for name in LAYOUTS
     }
+
+
+def test_layouts_of_rows_leave_rows_to_other_sources_and_the_rest_say_that_they_cannot(
+    layout: str, tmp_path: Path
+) -> None:
+    if layout in WHOLE_FILE:
+        with pytest.raises(CatalogError, match="does not read `only`"):
+            check_layouts([source(layout).model_copy(update={"only": Only(like=("a/*",))})])
+        return
+    path, num_rows = sample_file(tmp_path, layout)
+    mine = source(layout).model_copy(update={"only": Only(column="nobody.has.it", like=("a/*",))})
+    check_layouts([mine])
+    items = list(LAYOUTS[layout](path, mine))
+    assert [item.row for item in items] == list(range(num_rows))
+    assert {item.reason for item in items if isinstance(item, Defect)} == {NOT_OF_SOURCE}
 
 
 def test_every_layout_says_what_it_was_written_from() -> None:

@@ -152,3 +152,24 @@ def test_chat(read, name) -> None:
     assert record.pictures == (Member("a"), Member("b"))
     assert record.messages[0].text == "<image><image>a?"
     assert record.meta == {"id": "x", "source": "s"}
+
+
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [
+        ({"data": ["a", "b", "c", "d"]}, [("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d")]),
+        ({"conversations": ["<image>", "b"]}, [("user", r"<\image>"), ("assistant", "b")]),
+        ({"data": ["a", 1]}, [("user", "a"), ("assistant", "1")]),
+        ({"data": ["a", "b", "c"]}, "wrong_type"),
+        ({"data": []}, "wrong_type"),
+        ({"data": None}, "wrong_type"),
+        ({"data": ["a", None]}, "wrong_type"),
+        ({"messages": ["a", "b"]}, "missing_field"),
+    ],
+)
+def test_flat_chats(read, row, found) -> None:
+    (item,) = read("flat_chat", [{"id": "1", **row}])
+    if isinstance(found, str):
+        assert item.reason == found
+    else:
+        assert ([*item.messages], item.pictures, item.meta) == (found, (), {"id": "1"})

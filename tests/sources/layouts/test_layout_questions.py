@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from shards.errors import CatalogError
 from sources.layouts import LAYOUTS
 from sources.record import Defect, Embedded, Member, Record
+from sources.scan import ScanIndex
 from sources.spec import Source
 
 
@@ -260,6 +262,9 @@ def test_mathvision_prefers_bytes_and_counts_tokens(read) -> None:
     assert record.pictures == (Embedded(b"jpg"),)
 
 
+CHART_FILES = ("dataset_split/*.csv", "captions/*.txt", "multiColumn/captions/*.txt")
+
+
 @pytest.fixture
 def charts(tmp_path: Path) -> Path:
     for folder, number, text in (
@@ -276,7 +281,7 @@ def charts(tmp_path: Path) -> Path:
 def test_chart_to_text(charts: Path, header: str) -> None:
     path = charts / "dataset_split" / "train_index_mapping.csv"
     path.write_text(f"{header}two_col-42.txt\nmulti_col-42.txt\ntwo_col-7.txt\n../x.txt\n\n")
-    items = list(LAYOUTS["chart_to_text"](path, Source(name="s", layout="chart_to_text")))
+    items = list(LAYOUTS["chart_to_text"](path, Source(name="s", layout="chart_to_text", files=CHART_FILES)))
     assert summary(items) == [
         (0, "", "Sales of kites (big ones) rose, reaching 40% in 2019."),
         (1, "", "Kites don't fall."),
@@ -286,6 +291,78 @@ def test_chart_to_text(charts: Path, header: str) -> None:
     assert [item.name for item in items[:2]] == ["two_col-42", "multi_col-42"]
     assert [item.pictures for item in items[:2]] == [(Member("imgs/42.png"),), (Member("multiColumn/imgs/42.png"),)]
     assert items[0].repairs == ("detokenised",)
+
+
+def test_a_changed_caption_of_chart_to_text_is_read_anew(raw, make, png) -> None:
+    files = {
+        "dataset_split/index.csv": "two_col-1.txt\ntwo_col-2.txt\n",
+        "captions/1.txt": "Sales rose .",
+        "captions/2.txt": "Sales fell .\nAs every year .\n",
+        "multiColumn/captions/1.txt": "Nobody asks for this .",
+        "imgs/1.png": png(1),
+        "imgs/2.png": png(2),
+    }
+    raw(files)
+    before = make(layout="chart_to_text", files=CHART_FILES)
+    assert [sample["messages"][1]["text"] for sample in before.samples] == ["Sales rose.", "Sales fell."]
+    assert (before.index.items, before.scanned.index(ScanIndex).raw_rows) == (2, 2)
+    raw({"captions/2.txt": "Sales fell again ."})
+    after = make(layout="chart_to_text", files=CHART_FILES)
+    assert after.scanned.path != before.scanned.path
+    assert [sample["messages"][1]["text"] for sample in after.samples] == ["Sales rose.", "Sales fell again."]
+
+
+def test_chart_to_text_asks_for_its_captions_in_files(charts: Path) -> None:
+    path = charts / "dataset_split" / "train_index_mapping.csv"
+    path.write_text("two_col-42.txt\n")
+    with pytest.raises(CatalogError, match=r"expected the captions in `files` beside `train_index_mapping.csv`"):
+        list(LAYOUTS["chart_to_text"](path, Source(name="s", layout="chart_to_text", files=("dataset_split/*.csv",))))
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ("[{'question': \"C'est quoi ?\", 'answer': 'un velo'}]", [["<image>\nC'est quoi ?", "un velo"]]),
+        (
+            [{"question": "a", "answer": "b"}, {"question": "c", "answer": 2}],
+            [["<image>\na", "b"], ["<image>\nc", "2"]],
+        ),
+        ("[]", "missing_field"),
+        ("[{'question': 'a'}]", "missing_field"),
+        ("[{'question'", "wrong_type"),
+        ("{'question': 'a'}", "wrong_type"),
+        ("(" * 10_000, "wrong_type"),
+        ("__import__('os').getcwd()", "wrong_type"),
+        (None, "wrong_type"),
+        (["text"], "wrong_type"),
+    ],
+)
+def test_mtvqa(read, written, found) -> None:
+    items = read("mtvqa", [{"id": "1", "image": "a.jpg", "qa_pairs": written, "lang": "FR"}])
+    if isinstance(found, str):
+        assert [item.reason for item in items] == [found]
+    else:
+        assert [said(item) for item in items] == found
+        assert [item.part for item in items] == [str(part) for part in range(len(found))]
+        assert items[0].meta == {"id": "1", "lang": "FR"}
+
+
+def test_pairs_of_one_row_can_be_one_dialogue(tmp_path: Path) -> None:
+    pairs = [{"user": "How many?", "assistant": "Two.", "source": "s"}, {"user": "Which?", "assistant": "Both."}]
+    rows = {
+        "cauldron": {"images": [{"path": "a.jpg"}, {"path": "b.jpg"}], "texts": pairs},
+        "mtvqa": {
+            "image": ["a.jpg", "b.jpg"],
+            "qa_pairs": [{"question": p["user"], "answer": p["assistant"]} for p in pairs],
+        },
+    }
+    for layout, row in rows.items():
+        path = tmp_path / f"{layout}.jsonl"
+        path.write_text("\n".join(json.dumps(line) for line in (row, {**row, "texts": [], "qa_pairs": []})))
+        joined, empty = LAYOUTS[layout](path, Source(name="s", layout=layout, pairs="join"))
+        assert said(joined) == ["<image>\n<image>\nHow many?", "Two.", "Which?", "Both."]
+        assert (joined.part, joined.pictures) == ("", (Member("a.jpg"), Member("b.jpg")))
+        assert empty.reason == "missing_field"
 
 
 def test_parts_of_a_row_become_samples_that_share_a_picture(make, raw, png) -> None:

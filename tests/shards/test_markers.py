@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources.layouts.markers import escape, escape_literals, unescape
+from shards.markers import escape, escape_literals, pieces, unescape
 
 TEXTS = st.lists(st.sampled_from(["<", "\\", "image>", "video>", "<image>", "<video>", "<\\image>", "a", "\n"])).map(
     "".join
@@ -38,3 +38,18 @@ def test_escaped_text_has_no_marker(text: str) -> None:
     assert "<image>" not in escape(text)
     assert "<video>" not in escape(text)
     assert escape_literals(text).count("<image>") == text.count("<image>")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", [""]),
+        ("a", ["a"]),
+        ("<image>\nWhat?", ["", "<image>", "\nWhat?"]),
+        ("a<image><video>b", ["a", "<image>", "", "<video>", "b"]),
+        (r"a <\image> b", [r"a <\image> b"]),
+    ],
+)
+def test_pieces_cut_at_markers_and_not_at_literals(text: str, expected: list[str]) -> None:
+    assert pieces(text) == expected
+    assert "".join(pieces(text)) == text

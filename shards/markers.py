@@ -1,4 +1,4 @@
-r"""Keeping literal `<image>` and `<video>` in upstream text apart from our markers.
+r"""Where media stand in stored text, and how literal `<image>` and `<video>` of upstream text are kept apart.
 
 A literal token carries one backslash more than it had upstream: `<image>` is stored as `<\image>`, `<\image>` as
 `<\\image>`, and so on; `unescape` takes one away again.
@@ -9,6 +9,7 @@ from typing import Final
 
 _TOKEN: Final = re.compile(r"<(\\*)(image|video)>")
 _ESCAPED: Final = re.compile(r"<\\(\\*)(image|video)>")
+_MARKER: Final = re.compile("(<image>|<video>)")
 
 
 def escape(text: str) -> str:
@@ -24,3 +25,8 @@ def escape_literals(text: str) -> str:
 def unescape(text: str) -> str:
     """Undo `escape` and `escape_literals`; markers stay as they are."""
     return _ESCAPED.sub(r"<\1\2>", text)
+
+
+def pieces(text: str) -> list[str]:
+    """Stored text cut at its markers: text, marker, text, marker, text; texts may be empty and are still escaped."""
+    return _MARKER.split(text)
