@@ -12,10 +12,12 @@ from filters.periodic_share import PeriodicShare
 from filters.phash import PerceptualHash
 from filters.pictures import PictureBasics
 from filters.text_hash import TextHash
+from filters.tokens import TokenEstimate
 from filters.turns import Turns
 
 FILTERS: Final[dict[str, type]] = {
     "lengths": Lengths,
+    "tokens": TokenEstimate,
     "turns": Turns,
     "char_runs": CharRuns,
     "periodic_share": PeriodicShare,

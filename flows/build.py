@@ -8,21 +8,24 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
+from filters.tokenizer import TokenCount
 from flows.demo.publish import publish
 from flows.demo.server import serve
 from flows.executor import Runner, Steps
-from flows.judging import check_judge
+from flows.judging import check_judge, judge_of
 from flows.mixing import Mixed, make_mixture
-from flows.resolve import DEMO_HOST, Located, Place, demo_root, facts, locate, on_disk
-from flows.scoring import FilterSet, filter_set, score_sources
+from flows.resolve import DEMO_HOST, Located, Place, demo_root, excluded_rows, facts, locate, on_disk
+from flows.scoring import ASKABLE, FilterSet, filter_set, score_sources
+from flows.settings import private_hosts
 from flows.sourcing import SourceJob, make_shards
+from manifests.account import Told
 from manifests.manifest import RunManifest, StageReport
-from manifests.plan import Plan, plan
-from manifests.recipe import Recipe
+from manifests.plan import Plan, SourceFacts, plan
+from manifests.recipe import ESTIMATE, Recipe
 from shards.errors import GateError, RecipeError
 from shards.files import fingerprint, write_text
 from shards.store import Box, Store
-from sources.fetch import FetchPolicy
+from sources.client import FetchPolicy
 from sources.spec import Source
 
 WARN_PASSES = 4.0
@@ -41,6 +44,8 @@ class Prepared:
     plan: Plan
     located: Mapping[Place, Located]
     filters: FilterSet
+    missing: Mapping[Place, SourceFacts]
+    """Entries that the recipe allows to be left out."""
 
 
 class RunIndex(BaseModel):
@@ -71,12 +76,14 @@ def prepare(recipe: Recipe, folder: Path, store: Store, *, count: bool = False) 
     Raises:
         UsageError: anything in the recipe that cannot work, before any work.
     """
-    located = locate(recipe, folder, store)
+    located, missing = locate(recipe, folder, store)
     published = {name for place in located.values() for name in place.source.native}
-    filters = filter_set(recipe.filters, sorted(published))
-    planned = plan(recipe, facts(located, count=count), filters.scores())
+    filters = filter_set(recipe.filters, sorted(published), token_counter(recipe, folder))
+    known = facts(located, missing, count=count)
+    excluded = excluded_rows(recipe, folder)
+    planned = plan(recipe, known, filters.scores(), excluded=excluded, judged=frozenset(ASKABLE))
     check_judge(recipe, planned.stages)
-    return Prepared(recipe, planned, located, filters)
+    return Prepared(recipe, planned, located, filters, {place: known[place] for place in missing})
 
 
 def build(
@@ -113,7 +120,8 @@ def build(
         steps[step] = steps.get(step, Steps()).plus(done)
         tell(step, done)
 
-    located = {place.source.name: place for place in prepared.located.values()}
+    mixtures_asked = {stage.mixture for stage in stages}
+    located = {place.source.name: place for (stage, _), place in prepared.located.items() if stage in mixtures_asked}
     with demo_pictures(located.values(), store) as usual:
         policy = replace(usual, give_up=give_up)
         fetched = {name: on_disk(place, store, update=update) for name, place in located.items()}
@@ -123,7 +131,8 @@ def build(
         for stage in stages:
             if stage.mixture not in mixtures:
                 source_of = {entry.id: prepared.plan.sources[stage.mixture, entry.id] for entry in stage.entries}
-                mixed = make_mixture(runner, store, prepared.recipe, stage, source_of, sourced, prepared.filters)
+                told = _told(prepared, stage.mixture)
+                mixed = make_mixture(runner, store, prepared.recipe, stage, source_of, sourced, prepared.filters, told)
                 mixtures[stage.mixture] = mixed
                 note("judge", mixed.judged)
                 note("mix", mixed.mixed)
@@ -143,16 +152,32 @@ def finish(built: Built, report: str) -> None:
     built.box.finish(RunIndex(digest=built.manifest.digest()))
 
 
+def token_counter(recipe: Recipe, folder: Path) -> TokenCount | None:
+    """What counts tokens where the recipe names a tokenizer; None for the estimate.
+
+    Raises:
+        UsageError: the file is missing or no tokenizer, or the extra `tokenizer` is not installed.
+    """
+    return None if recipe.tokenizer == ESTIMATE else TokenCount.of(folder / recipe.tokenizer)
+
+
+def _token_words(filters: FilterSet) -> str:
+    """How tokens are counted, for people and for fingerprints."""
+    counters = [item for item in filters.samples if isinstance(item, TokenCount)]
+    return f"{Path(counters[0].path).name} {counters[0].sha256}" if counters else ESTIMATE
+
+
 @contextmanager
 def demo_pictures(sources: Iterable[Located], store: Store) -> Iterator[FetchPolicy]:
     """Write the demo publishers' files and serve their pictures while a run that reads them lasts."""
     if not any(located.demo for located in sources):
-        yield FetchPolicy()
+        yield FetchPolicy(private=private_hosts())
         return
     root = demo_root(store)
     publish(root)
     with serve(root) as address:
-        yield FetchPolicy(resolve={DEMO_HOST: address.removeprefix("http://").rstrip("/")})
+        resolve = {DEMO_HOST: address.removeprefix("http://").rstrip("/")}
+        yield FetchPolicy(resolve=resolve, private=private_hosts())
 
 
 def _source(
@@ -178,6 +203,18 @@ def _stage_report(name: str, epochs: float, mixed: Mixed) -> StageReport:
         digest=mixed.manifest.digest(),
         totals=mixed.manifest.totals,
         domains=mixed.manifest.domains,
+        unresolved=len(mixed.manifest.unresolved),
+    )
+
+
+def _told(prepared: Prepared, stage: str) -> Told:
+    """What the manifest of a stage says beside its tables."""
+    judge = judge_of(prepared.recipe)
+    return Told(
+        judge=judge.judge_id if judge else "off",
+        faithful=prepared.plan.faithful(),
+        tokens=_token_words(prepared.filters),
+        missing={entry: facts for (name, entry), facts in prepared.missing.items() if name == stage},
     )
 
 

@@ -53,6 +53,9 @@ def build_sft_mix(
     store: Annotated[str | None, Field(description="Folder of the store; empty means VLMIX_STORE or .vlmix")] = None,
     stage: Annotated[str | None, Field(description="Mix this stage only; empty means all")] = None,
     workers: Annotated[int | None, Field(ge=1, description="Worker processes; empty means one per core")] = None,
+    scale: Annotated[
+        float | None, Field(description="Multiplies absolute takes, caps and targets; empty means the recipe's own")
+    ] = None,
 ) -> str:
     """Build the mixture of a recipe and publish its counts and report as artifacts.
 
@@ -61,13 +64,14 @@ def build_sft_mix(
         store: folder of the store.
         stage: mix this stage only.
         workers: worker processes.
+        scale: of absolute takes, caps and targets, above 0 and at most 1.
 
     Returns:
         Digest of the run, 64 hex digits.
     """
     logger = get_run_logger()
     where = Store(Path(store or default_store()).absolute())
-    prepared = checked(recipe, where)
+    prepared = checked(recipe, where, scale=scale)
 
     def tell(step: str, done: Steps) -> None:
         logger.info("%s: %d executed, %d cached", step, done.executed, done.cached)

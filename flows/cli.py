@@ -6,6 +6,10 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
+from flows.cli_export import export
+from flows.cli_mix import diff, verify
+from flows.cli_pack import pack
+from flows.cli_recipes import recipes_app
 from flows.cli_sources import sources_app
 from flows.console import JsonOption, StoreOption, messages, print_model, say, teller, where
 from shards.errors import UsageError
@@ -14,8 +18,10 @@ app = App(name="vlmix", help="Curate and filter training mixes for vision-langua
 run_app = App(name="run", help="Run a flow.")
 review_app = App(name="review", help="The manual review queue.")
 filters_app = App(name="filters", help="Filters and the scores they write.")
-for _sub in (run_app, sources_app, review_app, filters_app):
+for _sub in (run_app, recipes_app, sources_app, review_app, filters_app):
     app.command(_sub)
+for _command in (export, pack, verify, diff):
+    app.command(_command)
 
 
 @run_app.command(name="build-sft-mix")
@@ -26,6 +32,7 @@ def build_sft_mix(
     stage: str | None = None,
     executor: Literal["local"] = "local",
     workers: int | None = None,
+    scale: float | None = None,
     update: bool = False,
     give_up: bool = False,
     as_json: JsonOption = False,
@@ -38,6 +45,7 @@ def build_sft_mix(
         stage: mix this stage only.
         executor: where work runs.
         workers: worker processes; default is one per core.
+        scale: multiplies absolute takes, caps and targets, for a miniature run; above 0 and at most 1.
         update: look for newer commits of sources on the hub instead of the ones in sources.lock.
         give_up: quarantine rows whose picture URL gave no lasting answer after all retries, instead of stopping.
         as_json: print the summary as JSON.
@@ -50,6 +58,7 @@ def build_sft_mix(
             where(store),
             stage=stage,
             workers=workers,
+            scale=scale,
             update=update,
             give_up=give_up,
             tell=teller(quiet=as_json),
@@ -63,14 +72,21 @@ def build_sft_mix(
 
 
 @app.command
-def plan(recipe: str, *, store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """Resolve, check and count a recipe; downloads nothing."""
+def plan(recipe: str, *, scale: float | None = None, store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """Resolve, check and count a recipe; downloads nothing.
+
+    Args:
+        recipe: built-in name, or path of a .yaml file.
+        scale: as of a miniature run.
+        store: folder of the store.
+        as_json: print one JSON document.
+    """
     with messages():
         from flows.run import checked
         from flows.summary import plan_document, print_plan
         from shards.store import Store
 
-        document = plan_document(checked(recipe, Store(where(store)), count=True))
+        document = plan_document(checked(recipe, Store(where(store)), count=True, scale=scale))
         if as_json:
             print_model(document)
         else:

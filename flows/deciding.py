@@ -1,22 +1,24 @@
 """Counts of a recipe under other thresholds, from scores of its last build: no model call, nothing written."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import polars as pl
 from pydantic import BaseModel, ValidationError
 
+from flows.build import Prepared
 from flows.mixes import Mix, find
-from flows.mixing import DedupItems
+from flows.rebuilding import mix_again, stored
 from flows.run import checked
 from flows.scoring import ASKABLE
+from manifests.account import Told, report
+from manifests.load import load_recipe
 from manifests.manifest import Counts, DomainCounts
-from manifests.mixture import SourceScores, mix, report, take_mask
+from manifests.mixture import take_mask
 from manifests.plan import PlannedStage
-from manifests.recipe import Recipe, Rule, explain
+from manifests.recipe import Rule
 from manifests.rules import Scores, parse, to_ask
+from shards.complaint import complaint
 from shards.errors import RecipeError
-from shards.sample import ShardsIndex
 from shards.store import Store
 
 
@@ -26,7 +28,7 @@ class StageCounts(BaseModel):
     stage: str
     before: Counts
     after: Counts
-    domains: dict[str, DomainCounts]
+    domains: Mapping[str, DomainCounts]
     to_ask: int
 
 
@@ -49,17 +51,20 @@ def decide(recipe: str, store: Store, changes: Sequence[str]) -> Decided:
     Raises:
         UsageError: no finished build, or a change that is not understood.
     """
-    prepared = checked(recipe, store)
-    mixes = find(store, prepared.recipe.name)
+    mixes = find(store, load_recipe(recipe)[0].name)
+    scales = {built.manifest.scale for built in mixes.values()}
+    prepared = checked(recipe, store, scale=scales.pop())
     edits = [_parse(change) for change in changes]
     scores = prepared.filters.scores()
     names = {rule.name for stage in prepared.plan.stages for rule in stage.rules}
     for name, _, _ in edits:
         if name not in names:
             raise RecipeError(f"--set: recipe `{prepared.recipe.name}` has no rule `{name}`; see `vlmix plan`")
+    # a run of one stage has no other; the rest is not counted again
     stages = [
-        _count(prepared.recipe, _changed(stage, edits, scores), mixes[stage.name], store)
+        _count(prepared, _changed(stage, edits, scores), mixes[stage.name])
         for stage in prepared.plan.stages
+        if stage.name in mixes
     ]
     return Decided(recipe=prepared.recipe.name, changes=list(changes), stages=stages)
 
@@ -85,34 +90,31 @@ def _changed(stage: PlannedStage, edits: Sequence[tuple[str, str, str]], scores:
                 for rule in rules
             )
         except ValidationError as error:
-            raise RecipeError(f"--set rules.{name}.{field}: {explain(error)}") from error
+            raise RecipeError(f"--set rules.{name}.{field}: {complaint(error)}") from error
     return replace(stage, rules=rules, predicates=parse(rules, scores))
 
 
-def _count(recipe: Recipe, stage: PlannedStage, built: Mix, store: Store) -> StageCounts:
-    source_of = {entry.id: entry.source for entry in built.manifest.entries}
-    shards = {source: built.shards(source) for source in source_of.values()}
-    sources = {
-        entry.source: SourceScores(
-            entry.source,
-            entry.licence,
-            entry.shards,
-            shards[entry.source].index(ShardsIndex).items,
-            entry.quarantine,
-            entry.repairs,
-            built.scores.filter(pl.col("source") == entry.source).drop("source"),
+def _count(prepared: Prepared, stage: PlannedStage, built: Mix) -> StageCounts:
+    recipe = prepared.recipe
+    inputs = stored(built, stage)
+    if {entry.id: prepared.plan.sources[stage.mixture, entry.id] for entry in stage.entries} != inputs.source_of:
+        raise RecipeError(
+            f"stage `{stage.name}`: its entries are not those of its last build; "
+            f"run `vlmix run build-sft-mix --recipe {recipe.name}` again"
         )
-        for entry in built.manifest.entries
-    }
-    mixture = mix(recipe, stage, sources, source_of, DedupItems(store, sources, shards))
+    mixture = mix_again(built, recipe, stage, inputs)
+    told = Told(judge=built.manifest.judge, faithful=built.manifest.faithful, tokens=built.manifest.tokens)
     after = report(
-        recipe, stage, sources, source_of, mixture, judge=built.manifest.judge, digests=built.manifest.digests
+        recipe, stage, inputs.sources.facts, inputs.source_of, mixture, told=told, digests=built.manifest.digests
     )
     waiting = 0
+    judged = [item for item in stage.predicates if set(item.scores) & set(ASKABLE)]
     for entry in stage.entries:
-        source = sources[source_of[entry.id]]
+        if not any(item.applies(entry) for item in judged):
+            continue
+        source = inputs.sources[inputs.source_of[entry.id]]
         masks = to_ask(source.scores, stage.predicates, entry, frozenset(ASKABLE))
-        taken = take_mask(recipe, entry, source)
+        taken = take_mask(recipe, stage, entry, source)
         waiting += max((int((mask & taken).sum()) for mask in masks.values()), default=0)
     return StageCounts(
         stage=stage.name,

@@ -69,9 +69,9 @@ def explain(key: str, mixes: Iterable[Mix]) -> Story:
     source = key.split("/", maxsplit=1)[0]
     known = [mix for mix in mixes if any(entry.source == source for entry in mix.manifest.entries)]
     for mix in known:
-        rows = mix.decisions.filter(pl.col("key") == key)
-        if rows.height:
-            sample = mix.samples(rows[:1]).row(0, named=True)
+        rows = mix.of_key("decisions", key)
+        if rows:
+            sample = mix.samples(pl.DataFrame(rows[:1])).row(0, named=True)
             stories = [story for each in known for story in _entries(each, key)]
             return Story(
                 key=key,
@@ -103,8 +103,8 @@ def explain(key: str, mixes: Iterable[Mix]) -> Story:
 
 
 def _entries(mix: Mix, key: str) -> list[EntryStory]:
-    scores = by_key(mix.scores, key) or {}
-    names = score_columns(mix.scores)
+    scores = next(iter(mix.of_key("scores", key)), {})
+    names = score_columns(scores)
     return [
         _entry(
             mix,
@@ -112,7 +112,7 @@ def _entries(mix: Mix, key: str) -> list[EntryStory]:
             {name: scores[name] for name in names},
             {name: str(scores[name + STATE_SUFFIX]) for name in names if scores.get(name + STATE_SUFFIX)},
         )
-        for row in mix.decisions.filter(pl.col("key") == key).iter_rows(named=True)
+        for row in mix.of_key("decisions", key)
     ]
 
 

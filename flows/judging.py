@@ -104,7 +104,7 @@ def _wanted(
         asks = to_ask(source.scores, stage.predicates, entry, frozenset(ASKABLE))
         if not asks:
             continue
-        taken = take_mask(recipe, entry, source).to_numpy()
+        taken = take_mask(recipe, stage, entry, source).to_numpy()
         for score, mask in asks.items():
             rows = mask.to_numpy() & taken
             place = (source.name, score.removesuffix(MASS_SUFFIX))

@@ -1,7 +1,7 @@
 """Finished mixtures, looked up by folder or name, and the samples that they speak of."""
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -39,9 +39,28 @@ class Mix:
         return pl.read_parquet(self.box.path / "clusters.parquet")
 
     @cached_property
+    def ids(self) -> pl.DataFrame:
+        """Frame of schema manifests.mixture.IDS."""
+        return pl.read_parquet(self.box.path / "ids.parquet")
+
+    @cached_property
     def scores(self) -> pl.DataFrame:
         """Every score as the rules saw it: source, key, position, scores and their `_state`."""
         return pl.read_parquet(self.box.path / "scores.parquet")
+
+    def of_key(self, table: str, key: str) -> list[dict[str, object]]:
+        """Rows of one key in a table beside the manifest (`decisions`, `scores`), which is not read as a whole."""
+        rows = pl.scan_parquet(self.box.path / f"{table}.parquet").filter(pl.col("key") == key)
+        return rows.collect(engine="streaming").to_dicts()
+
+    def decisions_of(self, entry: str, columns: Sequence[str]) -> pl.DataFrame:
+        """The named columns of the decisions of one entry, in published order."""
+        rows = pl.scan_parquet(self.box.path / "decisions.parquet").filter(pl.col("entry") == entry)
+        return rows.select(columns).collect()
+
+    def ids_of(self, entry: str) -> pl.DataFrame:
+        """The emitted rows of one entry, of schema manifests.mixture.IDS, in published order."""
+        return pl.scan_parquet(self.box.path / "ids.parquet").filter(pl.col("entry") == entry).collect()
 
     @cached_property
     def entries(self) -> dict[str, EntryReport]:
@@ -141,13 +160,27 @@ def find(store: Store, name: str) -> dict[str, Mix]:
     )
 
 
+def find_one(store: Store, name: str) -> Mix:
+    """The one mixture of a name; see `find`.
+
+    Raises:
+        UsageError: nothing finished of that name, or a recipe of several stages.
+    """
+    found = find(store, name)
+    if len(found) > 1:
+        raise UsageError(
+            f"`{name}` has {len(found)} stages; say which: {', '.join(f'{name}.{stage}' for stage in found)}"
+        )
+    return next(iter(found.values()))
+
+
 def _mixes(store: Store, run: RunManifest) -> dict[str, Mix]:
     return {stage.stage: Mix(store, Box(store.root, stage.mix)) for stage in run.stages}
 
 
-def score_columns(frame: pl.DataFrame) -> list[str]:
-    """Names of scores in a frame of scores, without keys and states."""
-    return [name for name in frame.columns if name not in {"source", "key", "position"} and not name.endswith("_state")]
+def score_columns(names: Iterable[str]) -> list[str]:
+    """Names of scores among the columns of a table of scores, without keys and states."""
+    return [name for name in names if name not in {"source", "key", "position"} and not name.endswith("_state")]
 
 
 def by_key(frame: pl.DataFrame, key: str) -> Mapping[str, object] | None:

@@ -1,7 +1,10 @@
 """Scores to a mixture box: judge, decide, dedup, cap, repeat, write."""
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, NamedTuple
 
 import polars as pl
 from pydantic import BaseModel
@@ -9,20 +12,29 @@ from pydantic import BaseModel
 from filters.phash import PerceptualHash
 from filters.pictures import PictureBasics
 from flows.executor import Runner, Steps
-from flows.judging import judge_of, judge_stage
-from flows.scoring import FilterSet, identity, load_scores, picture_table
+from flows.judging import judge_stage
+from flows.scoring import FilterSet, identity, load_scores, picture_table, score_box
+from manifests.account import Told, report
 from manifests.clusters import Item
 from manifests.manifest import Digests, Manifest, read_manifest
-from manifests.mixture import SourceScores, mix, report
+from manifests.mixture import DECISIONS, IDS, Mixture, Sources, SourceScores, columns_of, mix
 from manifests.plan import PlannedStage
 from manifests.recipe import Recipe
-from shards.files import file_sha256, fingerprint, write_table, write_text
+from manifests.tiles import sample_tiles
+from shards.errors import RecipeError, StoreError
+from shards.files import canonical_json, file_sha256, fingerprint, table_writer, write_table, write_text
 from shards.sample import ShardsIndex, read_all
 from shards.store import Box, Store
 from sources.spec import Source
 
 FLAT_GRAY_STD = 2.0
 """Standard deviation of gray values below which a picture is flat and the bits of its hash are noise. Ours."""
+
+SCORES_FILE: Final = "scores.parquet"
+EXCLUDED_FILE: Final = "excluded.json"
+
+_READING: Final = {"split", "layout", "columns", "prompt", "native", "only", "pairs"}
+"""Fields of a declaration that say how its raw files are read."""
 
 Sourced = Mapping[str, tuple[Source, Box]]
 """Source name to its declaration and box of shards."""
@@ -50,23 +62,25 @@ def mixture_box(
     source_of: Mapping[str, str],
     sourced: Sourced,
     filters: FilterSet,
+    told: Told,
 ) -> Box:
     """Where the mixture of a stage lies; the fingerprint covers recipe, samples, filters and judge."""
-    judge = judge_of(recipe)
     names = sorted({source_of[entry.id] for entry in stage.entries})
     name = fingerprint(
         "mixture",
-        3,
-        recipe.name,
-        recipe.seed,
-        judge.judge_id if judge else "off",
+        5,
+        [recipe.name, recipe.seed, recipe.scale, list(recipe.assumptions)],
+        [told.judge, told.faithful, told.tokens],
+        {name: facts.model_dump(mode="json") for name, facts in told.missing.items()},
+        [stage.epochs, None if stage.targets is None else stage.targets.model_dump(mode="json")],
+        {name: list(rows) for name, rows in stage.excluded.items()},
         [rule.model_dump(mode="json") for rule in stage.rules],
         stage.dedup.model_dump(mode="json"),
         [
             entry.model_dump(mode="json", exclude={"source"}) | {"source": source_of[entry.id]}
             for entry in stage.entries
         ],
-        [[name, sourced[name][1].name, sourced[name][0].licence] for name in names],
+        [[name, sourced[name][1].name, sourced[name][0].licence, sourced[name][0].revision] for name in names],
         [list(identity(item)) for item in filters.samples] + [list(identity(item)) for item in filters.pictures],
     )
     return store.box("mixtures", f"{recipe.name}.{stage.name}", name)
@@ -80,33 +94,83 @@ def make_mixture(
     source_of: Mapping[str, str],
     sourced: Sourced,
     filters: FilterSet,
+    told: Told,
 ) -> Mixed:
     """Make the mixture of a stage unless it is there.
 
-    Writes `decisions.parquet`, `clusters.parquet`, `ids.parquet`, `scores.parquet` (as the rules saw them) and
-    `manifest.json`.
+    Writes `scores.parquet` (as the rules saw them), `decisions.parquet`, `clusters.parquet`, `ids.parquet`,
+    `manifest.json`, and `excluded.json` where an entry has an exclude list.
     """
-    box = mixture_box(store, recipe, stage, source_of, sourced, filters)
+    box = mixture_box(store, recipe, stage, source_of, sourced, filters, told)
     if box.done:
         return Mixed(box, read_manifest(box.path), Steps(), Steps(0, 1))
-    names = sorted({source_of[entry.id] for entry in stage.entries})
-    loaded = {name: load_source(store, filters, *sourced[name]) for name in names}
-    shards = {name: sourced[name][1] for name in names}
-    scored, judged = judge_stage(runner, store, recipe, stage, loaded, source_of, shards)
-    items = DedupItems(store, scored, shards)
-    mixture = mix(recipe, stage, scored, source_of, items)
-    write_table(box.path / "decisions.parquet", mixture.decisions)
-    write_table(box.path / "clusters.parquet", mixture.clusters)
-    write_table(box.path / "ids.parquet", mixture.ids)
-    write_table(box.path / "scores.parquet", _all_scores(list(scored.values())))
-    digests = Digests(**{name: file_sha256(box.path / f"{name}.parquet") for name in Digests.model_fields})
-    judge = judge_of(recipe)
-    manifest = report(
-        recipe, stage, scored, source_of, mixture, judge=judge.judge_id if judge else "off", digests=digests
-    )
+    shards = {source_of[entry.id]: sourced[source_of[entry.id]][1] for entry in stage.entries}
+    facts, judged = _write_scores(runner, store, box, recipe, stage, source_of, sourced, filters)
+    sources = StoredSources(box.path / SCORES_FILE, facts, stage)
+    items = DedupItems(store, sources, shards)
+    mixture = mix(recipe, stage, sources, source_of, items, PictureTiles(shards))
+    manifest = write_mixture(box, recipe, mixture, facts, told=told)
+    return Mixed(box, manifest, judged, Steps(1, 0))
+
+
+def write_mixture(box: Box, recipe: Recipe, mixture: Mixture, facts: Sources, *, told: Told) -> Manifest:
+    """Write a mixture into its box, where its scores are, and complete the box; the scores of `facts` are not read."""
+    stage, excluded = mixture.stage, None
+    write_tables(box.path, mixture)
+    if stage.excluded:
+        write_text(
+            box.path / EXCLUDED_FILE, canonical_json({name: list(rows) for name, rows in stage.excluded.items()})
+        )
+        excluded = file_sha256(box.path / EXCLUDED_FILE)
+    tables = {name: file_sha256(box.path / f"{name}.parquet") for name in ("ids", "decisions", "clusters", "scores")}
+    digests = Digests(**tables, excluded=excluded)
+    manifest = report(recipe, stage, facts, mixture.source_of, mixture, told=told, digests=digests)
     write_text(box.path / "manifest.json", manifest.model_dump_json(indent=1) + "\n")
     box.finish(MixtureIndex(digest=manifest.digest()))
-    return Mixed(box, manifest, judged, Steps(1, 0))
+    return manifest
+
+
+def write_tables(folder: Path, mixture: Mixture) -> None:
+    """Write decisions, ids and clusters, one entry in memory at a time."""
+    with (
+        table_writer(folder / "decisions.parquet", pl.Schema(DECISIONS)) as write_decisions,
+        table_writer(folder / "ids.parquet", pl.Schema(IDS)) as write_ids,
+    ):
+        for decisions, ids in mixture.tables():
+            write_decisions(decisions)
+            write_ids(ids)
+    write_table(folder / "clusters.parquet", mixture.clusters)
+
+
+def _write_scores(
+    runner: Runner,
+    store: Store,
+    box: Box,
+    recipe: Recipe,
+    stage: PlannedStage,
+    source_of: Mapping[str, str],
+    sourced: Sourced,
+    filters: FilterSet,
+) -> tuple[dict[str, SourceScores], Steps]:
+    """Judge one source after the other and write its scores; returns the sources without them, and the rows asked."""
+    names = sorted({source_of[entry.id] for entry in stage.entries})
+    facts: dict[str, SourceScores] = {}
+    steps = Steps()
+    with ExitStack() as stack:
+        write: Callable[[pl.DataFrame], None] | None = None
+        for name in names:
+            own = replace(stage, entries=tuple(entry for entry in stage.entries if source_of[entry.id] == name))
+            loaded = {name: load_source(store, filters, *sourced[name])}
+            scored, judged = judge_stage(runner, store, recipe, own, loaded, source_of, {name: sourced[name][1]})
+            frame = scored[name].scores.select(pl.lit(name).alias("source"), pl.all())
+            if write is None:
+                write = stack.enter_context(table_writer(box.path / SCORES_FILE, frame.schema))
+            write(frame)
+            steps = steps.plus(judged)
+            facts[name] = replace(loaded[name], scores=frame.clear())
+    if not names:
+        write_table(box.path / SCORES_FILE, pl.DataFrame(schema={"source": pl.String, "key": pl.String}))
+    return facts, steps
 
 
 def load_source(store: Store, filters: FilterSet, source: Source, shards: Box) -> SourceScores:
@@ -114,20 +178,74 @@ def load_source(store: Store, filters: FilterSet, source: Source, shards: Box) -
     index = shards.index(ShardsIndex)
     scores = load_scores(store, filters, source, shards)
     return SourceScores(
-        source.name, source.licence, index.fingerprint, index.items, index.quarantined, index.repairs, scores
+        source.name,
+        source.licence,
+        index.fingerprint,
+        index.items,
+        index.quarantined,
+        index.repairs,
+        scores,
+        source.revision,
+        source.model_dump(mode="json", include=_READING, exclude_defaults=True),
     )
 
 
-def _all_scores(sources: Sequence[SourceScores]) -> pl.DataFrame:
-    """Scores of all sources in one frame."""
-    frames = [source.scores.select(pl.lit(source.name).alias("source"), pl.all()) for source in sources]
-    return pl.concat(frames, how="diagonal")
+class StoredSources(Mapping[str, SourceScores]):
+    """Sources of a mixture whose scores are read from `scores.parquet` each time one is asked for.
+
+    Only one source is in memory at a time, with the columns that the mixture of a stage reads. `facts` are the same
+    sources without scores.
+    """
+
+    def __init__(self, path: Path, facts: Mapping[str, SourceScores], stage: PlannedStage) -> None:
+        self.facts = facts
+        self._path = path
+        texts = [] if stage.dedup.level == "off" else ["instruction_hash", "text_hash"]
+        self._columns = list(dict.fromkeys([*columns_of(stage), *texts]))
+
+    def __getitem__(self, name: str) -> SourceScores:
+        """A source with its scores.
+
+        Raises:
+            RecipeError: a rule needs a score that this mixture has not.
+        """
+        table = pl.scan_parquet(self._path)
+        lacking = sorted(set(self._columns) - set(table.collect_schema().names()))
+        if lacking:
+            raise RecipeError(f"`{self._path}` has no score `{lacking[0]}`; run `vlmix run build-sft-mix` first")
+        rows = table.filter(pl.col("source") == name).select(self._columns).collect()
+        return replace(self.facts[name], scores=rows)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.facts)
+
+    def __len__(self) -> int:
+        return len(self.facts)
+
+
+class PictureTiles:
+    """Counts tiles of the pictures of samples, read from shards when it is asked."""
+
+    def __init__(self, shards: Mapping[str, Box]) -> None:
+        self._shards = shards
+
+    def __call__(self, source: str, keys: pl.Series, most: int) -> pl.Series:
+        """(n,) Int32: tiles of each of these samples, in their order."""
+        wanted = pl.DataFrame({"key": keys})
+        frames = read_all(self._shards[source].path, ["key", "images"])
+        images = pl.concat([frame.join(wanted, on="key", how="semi") for frame in frames])
+        # A loop over rows: the grid of a picture is searched in Python, once per size.
+        counted = [
+            sample_tiles([(image["width"], image["height"]) for image in group], most) for group in images["images"]
+        ]
+        found = images.select("key", pl.Series("tiles", counted, dtype=pl.Int32))
+        return wanted.join(found, on="key", how="left", maintain_order="left")["tiles"]
 
 
 class DedupItems:
     """Gives dedup what it must know of samples, read from shards and picture tables when it asks."""
 
-    def __init__(self, store: Store, scored: Mapping[str, SourceScores], shards: Mapping[str, Box]) -> None:
+    def __init__(self, store: Store, scored: Sources, shards: Mapping[str, Box]) -> None:
         self._store = store
         self._scored = scored
         self._shards = shards
@@ -156,7 +274,15 @@ class DedupItems:
         ]
 
     def _hashes(self, shards: Box) -> dict[str, int | None]:
-        """Perceptual hash of each distinct picture by SHA-256; None for flat pictures."""
+        """Perceptual hash of each distinct picture by SHA-256; None for flat pictures.
+
+        Raises:
+            StoreError: the measures that the mixture was made with are gone.
+        """
+        for item in (PerceptualHash(), PictureBasics()):
+            if not score_box(self._store, shards, item).done:
+                remedy = "run `vlmix run build-sft-mix` again"
+                raise StoreError(f"no {type(item).__name__} of the pictures in `{shards.name}`; {remedy}")
         hashes = picture_table(self._store, PerceptualHash(), shards)
         basics = picture_table(self._store, PictureBasics(), shards)
         valid = pl.when(pl.col("gray_std") >= FLAT_GRAY_STD).then("phash").otherwise(None)

@@ -18,6 +18,7 @@ def build_sft_mix(
     store: Annotated[Path | None, Parameter(help="Folder of the store [default: $VLMIX_STORE or .vlmix].")] = None,
     stage: str | None = None,
     workers: int | None = None,
+    scale: float | None = None,
 ) -> None:
     """Build the mixture of a recipe as a Prefect flow run.
 
@@ -26,11 +27,12 @@ def build_sft_mix(
         store: folder of the store.
         stage: mix this stage only.
         workers: worker processes; default is one per core.
+        scale: multiplies absolute takes, caps and targets, for a miniature run; above 0 and at most 1.
     """
     from flows.build_sft_mix import build_sft_mix as flow
 
     try:
-        flow(recipe=recipe, store=str(store) if store else None, stage=stage, workers=workers)
+        flow(recipe=recipe, store=str(store) if store else None, stage=stage, workers=workers, scale=scale)
     except VlmixError as error:
         sys.stderr.write(f"vlmix: {error}\n")
         sys.exit(error.exit_code)

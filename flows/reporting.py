@@ -69,7 +69,7 @@ def _sample(mix: Mix, row: dict[str, object], reader: PictureReader) -> SampleVi
     messages, images = row["messages"], row["images"]
     assert isinstance(messages, list) and isinstance(images, list)
     entry = mix.entries[str(row["entry"])]
-    names = score_columns(mix.scores)
+    names = score_columns(mix.scores.columns)
     outcome = row["outcome"]
     return SampleView(
         key=str(row["key"]),
@@ -87,7 +87,7 @@ def _sample(mix: Mix, row: dict[str, object], reader: PictureReader) -> SampleVi
 
 def _truth(prepared: Prepared, built: Built, mixes: Sequence[Mix], store: Store) -> TruthView | None:
     """Precision and recall against the demo publishers' own table; None for any other recipe."""
-    demo = {located.source.name for located in prepared.located.values() if located.demo}
+    demo = {located.source.name for located in prepared.located.values() if located.demo} & built.sourced.keys()
     if not demo:
         return None
     outcomes = pl.concat([_outcomes(name, built.sourced[name][1], mixes) for name in sorted(demo)])

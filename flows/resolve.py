@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from flows.fetching import Progress, fetch_files, is_remote, refusal
 from flows.listing import lookup, words
+from flows.settings import PICTURES_VARIABLE, own_catalogue, picture_sets
 from manifests.plan import SourceFacts
 from manifests.recipe import Entry, Recipe
 from shards.errors import CatalogError, RecipeError
@@ -55,8 +56,8 @@ class UnavailableError(CatalogError):
 
 
 def catalogue(store: Store) -> dict[str, Source]:
-    """Sources of the project and mirrors registered in this store."""
-    return load_catalogue(CATALOG, store.root / "catalog")
+    """Sources of the project and mirrors registered in this store; those in `VLMIX_CATALOG` stand over them."""
+    return load_catalogue(CATALOG, store.root / "catalog", own=own_catalogue())
 
 
 def demo_root(store: Store) -> Path:
@@ -108,8 +109,8 @@ def _locate(entry: Entry, folder: Path, store: Store, inlined: dict[str, Source]
     return _remote(source, store) if source.downloads else Located(source, folder)
 
 
-def locate_named(name: str, store: Store, where: str = "") -> Located:
-    """A source of the catalogue by name or alias.
+def locate_named(name: str, store: Store, where: str = "", *, pictures: bool = True) -> Located:
+    """A source of the catalogue by name or alias; without `pictures`, those that lie apart may be missing.
 
     Raises:
         CatalogError: no such source, or one that cannot be had; the message says why.
@@ -126,7 +127,20 @@ def locate_named(name: str, store: Store, where: str = "") -> Located:
         return Located(source, Path(Mirror.model_validate_json(mirror.read_bytes()).root))
     if not is_remote(source):
         raise UnavailableError(where, source, refusal(source))
-    return _remote(source, store)
+    return _remote(_with_pictures(source, where) if pictures else source, store)
+
+
+def _with_pictures(source: Source, where: str) -> Source:
+    """The source with `root` as the folder on this machine that its pictures lie in, where they lie apart."""
+    if source.pictures_from is None:
+        return source
+    folder = picture_sets()
+    if folder and (folder / source.root).is_dir():
+        return source.model_copy(update={"root": str(folder / source.root)})
+    # the folder that was looked at is told by its variable: manifests hold no places of a machine
+    place = f"${PICTURES_VARIABLE}" if source.root == "." else f"${PICTURES_VARIABLE}/{source.root}"
+    remedy = f"get them and put them in `{place}`"
+    raise UnavailableError(where, source, f"names pictures that lie apart, {source.pictures_from}; {remedy}")
 
 
 def _remote(source: Source, store: Store) -> Located:

@@ -1,5 +1,6 @@
 """One build from recipe name to finished run: what the command line and the Prefect flow share."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,8 +9,8 @@ from pydantic import BaseModel
 from flows.build import Built, Prepared, RunIndex, Tell, build, finish, prepare
 from flows.executor import LocalRunner, Runner, Steps, local_pool
 from flows.reporting import report
+from manifests.load import load_recipe
 from manifests.manifest import Counts, DomainCounts
-from manifests.recipe import load_recipe
 from shards.store import Store
 
 
@@ -28,7 +29,7 @@ class StageSummary(BaseModel):
     manifest: str
     digest: str
     totals: Counts
-    domains: dict[str, DomainCounts]
+    domains: Mapping[str, DomainCounts]
 
 
 class Summary(BaseModel):
@@ -40,7 +41,7 @@ class Summary(BaseModel):
     digest: str
     steps: StepCounts
     totals: Counts
-    domains: dict[str, DomainCounts]
+    domains: Mapping[str, DomainCounts]
     stages: list[StageSummary]
     warnings: list[str]
 
@@ -59,6 +60,7 @@ def run(
     stage: str | None,
     workers: int | None,
     tell: Tell,
+    scale: float | None = None,
     update: bool = False,
     give_up: bool = False,
 ) -> Finished:
@@ -70,18 +72,19 @@ def run(
         stage: mix this stage only; None for all.
         workers: processes; None means one per core.
         tell: hears of every step.
+        scale: of absolute takes, caps and targets; None for the recipe's own.
         update: resolve branches of hub sources again.
         give_up: record URLs without a lasting answer as lost.
     """
     where = Store(store.absolute())
-    prepared = checked(recipe, where)
+    prepared = checked(recipe, where, scale=scale)
     with local_pool(workers) as pool:
         return run_with(prepared, where, LocalRunner(pool), stage, tell, update=update, give_up=give_up)
 
 
-def checked(recipe: str, store: Store, *, count: bool = False) -> Prepared:
-    """A recipe by name or path, resolved and checked; see `prepare`."""
-    loaded, folder = load_recipe(recipe)
+def checked(recipe: str, store: Store, *, count: bool = False, scale: float | None = None) -> Prepared:
+    """A recipe by name or path, resolved and checked; see `load_recipe` and `prepare`."""
+    loaded, folder = load_recipe(recipe, scale=scale)
     return prepare(loaded, folder, store, count=count)
 
 

@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -13,6 +13,7 @@ from filters import FILTERS, PICTURE_FILTERS
 from filters.base import Filter, PictureFilter
 from filters.judges.score import MASS_SUFFIX
 from filters.native import Native
+from filters.tokens import TokenEstimate
 from flows.executor import Runner, Steps
 from manifests.rules import HUMAN, Scores
 from shards.errors import PictureError, RecipeError
@@ -80,13 +81,20 @@ class FilterSet:
         return {**found, **ASKABLE, **published, HUMAN: pl.String}
 
 
-def filter_set(own: Sequence[str], published: Sequence[str]) -> FilterSet:
+def filter_set(own: Sequence[str], published: Sequence[str], tokens: Filter | None = None) -> FilterSet:
     """The built-in filters, the user's own, given as `module:Class`, and the published columns.
+
+    Args:
+        own: filters of the recipe.
+        published: columns that sources offer.
+        tokens: what counts tokens; None for the estimate.
 
     Raises:
         RecipeError: a filter that cannot be imported or does not fit.
     """
     built_in = [kind() for kind in FILTERS.values() if kind is not Native]
+    if tokens is not None:
+        built_in = [tokens if isinstance(item, TokenEstimate) else item for item in built_in]
     return FilterSet(
         (*built_in, *map(_load, own)), tuple(kind() for kind in PICTURE_FILTERS.values()), tuple(sorted(published))
     )
@@ -126,9 +134,11 @@ def source_name(shards: Box) -> str:
 
 
 def identity(made: Filter | PictureFilter) -> tuple[str, int, dict[str, JsonValue]]:
-    """What names a filter's output: its class, version and parameters."""
+    """What names a filter's output: its class, version and parameters, without those that only say where things lie."""
     assert is_dataclass(made)
-    return f"{type(made).__module__}:{type(made).__qualname__}", made.version, asdict(made)
+    named = {field.name for field in fields(made) if field.metadata.get("names_output", True)}
+    parameters = {name: value for name, value in asdict(made).items() if name in named}
+    return f"{type(made).__module__}:{type(made).__qualname__}", made.version, parameters
 
 
 def score_sources(runner: Runner, store: Store, filters: FilterSet, sourced: Mapping[str, tuple[Source, Box]]) -> Steps:
@@ -189,8 +199,8 @@ def score_pictures(job: PictureJob) -> None:
     reader = PictureReader(str(job.store.root))
     rows: list[list[tuple[float | int | None, ...]]] = [[] for _ in job.todo]
     states: list[str | None] = []
-    for fields in part.iter_rows():
-        picture = _decoded(reader, Image._make(fields))
+    for image in part.iter_rows():
+        picture = _decoded(reader, Image._make(image))
         states.append(None if picture else "error")
         for (item, _), values in zip(job.todo, rows, strict=True):
             values.append(item(picture) if picture else (None,) * len(item.writes))

@@ -1,6 +1,8 @@
 """What commands print for people; the same things as documents are pydantic models."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
 
 from pydantic import BaseModel
 from rich.console import Console
@@ -11,9 +13,10 @@ from flows.build import Prepared
 from flows.console import terminal
 from flows.deciding import Decided
 from flows.explain import EntryStory, Story
+from flows.exporting import EntryExport, ExportReport, NativeExport
 from flows.run import Summary
 from manifests.manifest import Counts
-from manifests.plan import PlannedEntry
+from manifests.plan import PlannedEntry, take_words
 
 _COLUMNS = {
     "read": "read",
@@ -29,6 +32,9 @@ _COLUMNS = {
 }
 """Counts shown, with headings short enough for a terminal of 80 columns."""
 
+_PIPE_WIDTH: Final = 400
+"""Columns of a plan that nobody looks at on a terminal: more than its longest names need."""
+
 
 class PlanDocument(BaseModel):
     """What `vlmix plan --json` prints."""
@@ -36,7 +42,13 @@ class PlanDocument(BaseModel):
     recipe: str
     entries: list[PlannedEntry]
     rows: dict[str, int]
-    """Rows taken by status: resolved, assumed, unresolved."""
+    """Rows taken by status: resolved, assumed, unresolved; unknown counts add nothing."""
+    statuses: dict[str, int]
+    """Entries by status."""
+    assumptions: list[str]
+    """What the whole recipe makes up."""
+    faithful: bool
+    """Whether this is what was published: nothing assumed, unresolved, of unknown size or scaled."""
     rules: dict[str, list[str]]
     """Names of rules in order of evaluation, per stage."""
     filters: list[str]
@@ -48,6 +60,9 @@ def plan_document(prepared: Prepared) -> PlanDocument:
         recipe=prepared.recipe.name,
         entries=list(prepared.plan.entries),
         rows=prepared.plan.rows_by_status(),
+        statuses=prepared.plan.entries_by_status(),
+        assumptions=list(prepared.recipe.assumptions),
+        faithful=prepared.plan.faithful(),
         rules={stage.name: [item.rule.name for item in stage.predicates] for stage in prepared.plan.stages},
         filters=[type(item).__name__ for item in prepared.filters.samples]
         + [type(item).__name__ for item in prepared.filters.pictures],
@@ -56,23 +71,55 @@ def plan_document(prepared: Prepared) -> PlanDocument:
 
 def print_plan(document: PlanDocument) -> None:
     """Entries of a plan as a table, and what is known of its rows."""
-    table = Table(title=f"plan of {document.recipe}", title_justify="left", box=None, padding=(0, 1, 0, 0))
-    for name in ("stage", "entry", "source", "domain", "take", "repeat", "rows", "taken", "status"):
-        table.add_column(name, justify="right" if name in {"repeat", "rows", "taken"} else "left", no_wrap=True)
-    for entry in document.entries:
-        take = _take(entry.take)
-        cells = (entry.stage, entry.id, entry.source, entry.domain, take, f"{entry.repeat:g}")
-        counts = ("?" if count is None else str(count) for count in (entry.rows, entry.taken))
-        table.add_row(*cells, *counts, entry.status)
     console = terminal()
-    console.print(table)
-    console.print(", ".join(f"{count:,} rows {status}" for status, count in document.rows.items()))
+    if not console.is_terminal:
+        console.width = _PIPE_WIDTH
+    console.print(_plan_table(document))
+    for (status, reason), stages in _by_reason(document.entries).items():
+        console.print(f"{status}: {escape(reason)}", soft_wrap=True)
+        for stage, names in stages.items():
+            console.print(f"  {stage}: {', '.join(names)}", soft_wrap=True)
+    for assumption in document.assumptions:
+        console.print(f"assumed for the whole recipe: {escape(assumption)}", soft_wrap=True)
+    known = sum(document.rows.values())
+    shares = (
+        f"{count:,} rows ({count / known:.1%}) of {document.statuses[status]} entries {status}"
+        for status, count in document.rows.items()
+        if known
+    )
+    console.print(", ".join(shares), soft_wrap=True)
+    unknown = sum(entry.taken is None for entry in document.entries)
+    if unknown:
+        console.print(f"{unknown} entries of unknown size are in none of these counts")
+    console.print("as published" if document.faithful else "not a reproduction: see the lines above")
 
 
-def _take(take: Mapping[str, object]) -> str:
-    if take["kind"] == "all":
-        return "all"
-    return f"{take['kind']} {take['rows']}" if "rows" in take else f"{take['kind']} {take['percent']:g} %"
+def _plan_table(document: PlanDocument) -> Table:
+    """Entries line by line; names fold on a narrow terminal, counts and status never."""
+    table = Table(title=f"plan of {document.recipe}", title_justify="left", box=None, padding=(0, 1, 0, 0))
+    for name in ("stage", "entry", "source", "domain", "take"):
+        table.add_column(name, overflow="fold")
+    rows = []
+    for entry in document.entries:
+        counts = ("?" if count is None else str(count) for count in (entry.rows, entry.taken))
+        names = (entry.stage, entry.id, entry.source, entry.domain, take_words(entry.take))
+        rows.append((*names, f"{entry.repeat:g}", *counts, entry.status))
+    for place, name in enumerate(("repeat", "rows", "taken", "status"), start=5):
+        width = max([len(name), *(len(row[place]) for row in rows)])
+        table.add_column(name, justify="left" if name == "status" else "right", no_wrap=True, min_width=width)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _by_reason(entries: Iterable[PlannedEntry]) -> dict[tuple[str, str], dict[str, list[str]]]:
+    """(status, reason without the name of the source) -> stage -> the entries it holds for."""
+    found: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for entry in entries:
+        if entry.reason:
+            reason = entry.reason.replace(f"source `{entry.source}` ", "source ")
+            found.setdefault((entry.status, reason), {}).setdefault(entry.stage, []).append(entry.id)
+    return found
 
 
 def print_summary(summary: Summary) -> None:
@@ -148,3 +195,42 @@ def _print_entry(console: Console, entry: EntryStory) -> None:
     for member in entry.cluster:
         distance = "" if member["distance"] is None else f", {member['distance']} bits apart"
         console.print(f"cluster: {member['key']} {member['reason']}{distance}", soft_wrap=True)
+
+
+def print_exported(reports: Sequence[ExportReport], out: Path) -> None:
+    """Rows of an export per entry, what could not be represented and why, and where it is."""
+    console = terminal()
+    for report in reports:
+        title = f"{report.recipe}.{report.mixture} as {report.format}"
+        console.print(_native_table(title, report.native) if report.native else _entry_table(title, report.entries))
+        left_out = f", {report.not_representable:,} not representable" if report.not_representable else ""
+        console.print(
+            f"{report.written:,} rows written, {report.emitted:,} in the plan{left_out}; "
+            f"{report.pictures:,} picture files, {report.picture_bytes:,} bytes, "
+            f"{report.referenced:,} pictures referenced in place"
+        )
+    console.print(f"in {out}", soft_wrap=True)
+
+
+def _entry_table(title: str, entries: Sequence[EntryExport]) -> Table:
+    table = Table(title=title, title_justify="left", box=None)
+    for name in ("entry", "emitted", "written", "not representable"):
+        table.add_column(name, justify="left" if name in {"entry", "not representable"} else "right")
+    for entry in entries:
+        table.add_row(entry.entry, f"{entry.emitted:,}", f"{entry.written:,}", _refused(entry.not_representable))
+    return table
+
+
+def _native_table(title: str, lines: Sequence[NativeExport]) -> Table:
+    table = Table(title=title, title_justify="left", box=None)
+    for name in ("line", "operator", "rows", "seen", "planned", "unjudged", "not representable"):
+        table.add_column(name, justify="left" if name in {"line", "operator", "not representable"} else "right")
+    for line in lines:
+        counts = [f"{number:,}" for number in (line.rows, line.seen, line.emitted, line.unjudged)]
+        operator = f"{line.strategy} {line.value}".strip()
+        table.add_row(line.name, operator, *counts, _refused(line.not_representable))
+    return table
+
+
+def _refused(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{reason} {rows:,}" for reason, rows in counts.items())

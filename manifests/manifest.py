@@ -4,19 +4,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from shards.errors import ConservationError
+from shards.complaint import complaint
+from shards.errors import ConservationError, StoreError
 from shards.files import fingerprint
 
-MANIFEST_VERSION: Final = 1
+MANIFEST_VERSION: Final = 2
 
 
 class Counts(BaseModel):
     """Rows of one entry, domain or mixture at each step.
 
     `read = quarantined + made`; `made = not_taken + keep + drop + review + unscored`;
-    `keep = duplicates + capped + written`; `emitted` counts written rows with their repeats.
+    `keep = duplicates + capped + written`; `emitted` counts written rows with their repeats. `capped` rows are those
+    that a cap, or a repeat factor below 1, leaves out.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -65,6 +67,28 @@ class DomainCounts(Counts):
         return cls(**counts.model_dump(), repeat=repeat)
 
 
+class Sizes(BaseModel):
+    """What emitted rows hold, repeats counted."""
+
+    model_config = ConfigDict(frozen=True)
+
+    turns: int = 0
+    characters: int = 0
+    tokens: int = 0
+    """Of text, as the manifest's `tokens` counts them."""
+    answer_tokens: int = 0
+    pictures: int = 0
+    tiles: int | None = None
+    """Tiles of pictures under the entry's `max_tiles`; null where an entry has none."""
+
+    def __add__(self, other: "Sizes") -> "Sizes":
+        values = {
+            name: getattr(self, name) + getattr(other, name) for name in type(self).model_fields if name != "tiles"
+        }
+        tiles = [size.tiles for size in (self, other) if size.tiles is not None]
+        return Sizes(**values, tiles=sum(tiles) if tiles else None)
+
+
 class EntryReport(BaseModel):
     """What happened to one entry."""
 
@@ -74,11 +98,28 @@ class EntryReport(BaseModel):
     source: str
     domain: str
     licence: str
+    revision: str | None
+    """Commit of the hub repository that was read; null for files without one."""
     shards: str
     """Fingerprint of the samples that were read."""
+    reading: dict[str, JsonValue]
+    """How the raw files of the source are read: its layout and what the layout is told."""
+    entry: dict[str, JsonValue]
+    """The entry as it was carried out: take, cap, repeat factor, training fields; absolute amounts scaled."""
     take: dict[str, JsonValue]
+    """Operator with its rounding."""
+    take_written: dict[str, JsonValue] | None
+    """Operator before scaling; null in a run at full scale."""
+    asked: int
+    """Rows that the operator asks for."""
     repeat: float
-    """Repeat factor asked for; `counts.emitted / counts.written` is what came out."""
+    """Repeat factor asked for."""
+    repeat_solved: float | None
+    """Repeat factor that targets gave; null where none holds."""
+    repeat_exact: float | None
+    """`emitted / written`, what came out; null when nothing was written."""
+    passes: float
+    """Stage epochs x rows emitted / rows written."""
     counts: Counts
     quarantine: dict[str, int]
     """Quarantined rows by reason."""
@@ -87,10 +128,23 @@ class EntryReport(BaseModel):
     """Rows by deciding rule; a row that no rule decided is in none."""
     exempt: dict[str, str]
     """Rules that leave this entry alone, with the reason."""
-    pictures: int
-    """Pictures in emitted rows, repeats counted."""
-    characters: int
-    """Characters of text in emitted rows, repeats counted."""
+    sizes: Sizes
+    assumed: str | None
+    """What this entry makes up."""
+
+
+class Unresolved(BaseModel):
+    """An entry of the recipe that was left out since its source cannot be had."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    source: str
+    domain: str
+    take: dict[str, JsonValue]
+    repeat: float
+    published_rows: int | None
+    reason: str
 
 
 class Digests(BaseModel):
@@ -101,6 +155,18 @@ class Digests(BaseModel):
     ids: str
     decisions: str
     clusters: str
+    scores: str = ""
+    """Empty where a mixture was only counted."""
+    excluded: str | None = None
+    """Of `excluded.json`, the row numbers that `exclude` takes leave out, by entry; null without such a take."""
+
+
+class DomainReport(DomainCounts):
+    """A domain: its counts, what it emits, and its share of that."""
+
+    sizes: Sizes = Sizes()
+    share: float = 0
+    """Of all emitted rows."""
 
 
 class Manifest(BaseModel):
@@ -112,13 +178,27 @@ class Manifest(BaseModel):
     recipe: str
     mixture: str
     """Name of the stage that the mixture belongs to."""
+    faithful: bool
+    """Whether nothing is assumed, missing or scaled."""
+    scale: float
     seed: int
+    epochs: float
     judge: str
+    tokens: str
+    """How tokens are counted: `estimate`, or the tokenizer's file name and SHA-256."""
     rules: list[dict[str, JsonValue]]
     dedup: dict[str, JsonValue]
+    targets: dict[str, JsonValue] | None
+    unmet: list[str]
+    """Targets that limits keep from being met, a sentence each."""
+    assumptions: list[str]
+    unresolved: list[Unresolved]
     entries: list[EntryReport]
-    domains: dict[str, DomainCounts]
+    domains: dict[str, DomainReport]
+    licences: dict[str, int]
+    """Emitted rows by licence of their source."""
     totals: Counts
+    sizes: Sizes
     digests: Digests
 
     def digest(self) -> str:
@@ -127,8 +207,19 @@ class Manifest(BaseModel):
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest in the folder of a finished mixture."""
-    return Manifest.model_validate_json((folder / "manifest.json").read_bytes())
+    """The manifest in the folder of a finished mixture.
+
+    Raises:
+        StoreError: it is of another version, or damaged.
+    """
+    path = folder / "manifest.json"
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        remedy = "build the mixture again"
+        raise StoreError(
+            f"`{path}` is no manifest of version {MANIFEST_VERSION}: {complaint(error)}; {remedy}"
+        ) from error
 
 
 class StageReport(BaseModel):
@@ -143,7 +234,9 @@ class StageReport(BaseModel):
     manifest: str
     digest: str
     totals: Counts
-    domains: dict[str, DomainCounts]
+    domains: dict[str, DomainReport]
+    unresolved: int
+    """Entries left out."""
 
 
 class RunManifest(BaseModel):

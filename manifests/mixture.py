@@ -1,18 +1,23 @@
-"""Scores to mixture: take, decide, drop duplicates, cap, repeat; every step leaves its counts."""
+"""Scores to mixture: take, decide, drop duplicates, cap, balance, repeat; manifests/account.py counts it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 from polars._typing import SchemaDict
+from pydantic import JsonValue
 
 from manifests.clusters import CLUSTERS, Item, find_clusters
-from manifests.manifest import Counts, Digests, DomainCounts, EntryReport, Manifest, totals
+from manifests.emit import Emission, emit
+from manifests.manifest import Sizes
+from manifests.order import hash_keys, ranks
 from manifests.plan import PlannedStage
 from manifests.recipe import Entry, Recipe
-from manifests.rules import Predicate, decide
-from manifests.take import emitted, hash_order, taken
+from manifests.take import Rows, taken
+from manifests.verdicts import Verdicts, decide, words
 
 DECISIONS: SchemaDict = {
     "entry": pl.String,
@@ -26,7 +31,36 @@ DECISIONS: SchemaDict = {
     "times": pl.Int64,  # times emitted; 0 unless written
 }
 
-IDS: SchemaDict = {"entry": pl.String, "key": pl.String, "times": pl.Int64}
+IDS: SchemaDict = {
+    "entry": pl.String,
+    "key": pl.String,
+    "times": pl.Int64,  # times emitted, at least 1
+    "num_tokens": pl.Int32,  # of all text, as the manifest's `tokens` says
+    "answer_tokens": pl.Int32,
+    "num_images": pl.Int32,
+    "tiles": pl.Int32,  # of all pictures under the entry's `max_tiles`; null where it has none
+}
+
+OUTCOMES: Final = (None, "written", "duplicate", "capped")
+"""Outcomes by their code in `Part.outcome`; None for rows that are not kept."""
+WRITTEN, DUPLICATE, CAPPED = 1, 2, 3
+
+_HELD: Final = {
+    "num_turns": pl.col("num_turns"),
+    "num_images": pl.col("num_images"),
+    "num_tokens": pl.col("num_tokens"),
+    "answer_tokens": pl.col("answer_tokens"),
+    "characters": pl.col("question_chars").fill_null(0) + pl.col("answer_chars").fill_null(0),
+}
+"""What a row holds, as balancing and accounting count it; null counts as 0."""
+
+_UNITS: Final = {
+    "turns": "num_turns",
+    "pictures": "num_images",
+    "tokens": "num_tokens",
+    "answer_tokens": "answer_tokens",
+    "characters": "characters",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +68,7 @@ class SourceScores:
     """What a mixture needs of one source.
 
     `scores` has one row per sample in published order: key, position, every score and its `_state`; `published` counts
-    the rows as published, quarantined ones included.
+    the rows as published, quarantined ones included. `reading` is how the raw files are read: layout and its options.
     """
 
     name: str
@@ -44,182 +78,233 @@ class SourceScores:
     quarantine: Mapping[str, int]
     repairs: Mapping[str, int]
     scores: pl.DataFrame
+    revision: str | None = None
+    reading: Mapping[str, JsonValue] | None = None
 
 
-class Mixture(NamedTuple):
-    """Tables of one mixture, see `DECISIONS`, `CLUSTERS` and `IDS`."""
+Sources = Mapping[str, SourceScores]
+"""Source name -> its scores. A mapping may read them each time it is asked, so that one source is in memory at once."""
 
-    decisions: pl.DataFrame
+
+class Part(NamedTuple):
+    """What became of the n samples of one entry's source, in their order.
+
+    `outcome` (n,) places in `OUTCOMES`; `times` (n,) times emitted; `tiles` (n,) of emitted rows, null without
+    `max_tiles`.
+    """
+
+    verdicts: Verdicts
+    outcome: npt.NDArray[np.uint8]
+    times: npt.NDArray[np.int64]
+    tiles: npt.NDArray[np.int32] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """A mixture in numbers: one part and the sizes emitted per entry, and what the targets came to."""
+
+    stage: PlannedStage
+    sources: Sources
+    source_of: Mapping[str, str]
+    parts: Mapping[str, Part]
+    sizes: Mapping[str, Sizes]
     clusters: pl.DataFrame
-    ids: pl.DataFrame
+    emission: Emission
+
+    def tables(self) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+        """Decisions and ids of one entry after the other, by id; rows in published order."""
+        for entry in sorted(self.parts):
+            scores = self.sources[self.source_of[entry]].scores
+            yield self._decisions(entry, scores), self._ids(entry, scores)
+
+    @property
+    def decisions(self) -> pl.DataFrame:
+        """All decisions in one frame of schema `DECISIONS`."""
+        return pl.concat([pl.DataFrame(schema=DECISIONS), *(decisions for decisions, _ in self.tables())])
+
+    @property
+    def ids(self) -> pl.DataFrame:
+        """All emitted rows in one frame of schema `IDS`."""
+        return pl.concat([pl.DataFrame(schema=IDS), *(ids for _, ids in self.tables())])
+
+    def _decisions(self, entry: str, scores: pl.DataFrame) -> pl.DataFrame:
+        part = self.parts[entry]
+        named = words(part.verdicts, self.stage.predicates).with_columns(
+            pl.Series("outcome", OUTCOMES, pl.String).gather(part.outcome), pl.Series("times", part.times)
+        )
+        rows = scores.select(pl.lit(entry).alias("entry"), "key", "position").hstack(named)
+        return rows.select(list(DECISIONS)).cast(pl.Schema(DECISIONS))
+
+    def _ids(self, entry: str, scores: pl.DataFrame) -> pl.DataFrame:
+        part = self.parts[entry]
+        tiles = pl.lit(None, pl.Int32) if part.tiles is None else pl.Series(part.tiles)
+        rows = scores.select(
+            pl.lit(entry).alias("entry"),
+            "key",
+            pl.Series("times", part.times),
+            "num_tokens",
+            "answer_tokens",
+            "num_images",
+            tiles.alias("tiles"),
+        )
+        return rows.filter(pl.col("times") > 0).cast(pl.Schema(IDS))
 
 
 Items = Callable[[str, pl.Series], list[Item]]
 """(source name, (n,) keys) -> what dedup must know of them."""
 
+Tiles = Callable[[str, pl.Series, int], pl.Series]
+"""(source name, (n,) keys, most tiles of a sample) -> (n,) Int32 tiles of each sample's pictures."""
 
-def take_mask(recipe: Recipe, entry: Entry, source: SourceScores) -> pl.Series:
+
+class _Kept(NamedTuple):
+    """Kept rows of an entry: their places among its source's samples, a hash of each key, what each holds."""
+
+    rows: npt.NDArray[np.int64]
+    hashes: npt.NDArray[np.uint64]
+    held: pl.DataFrame
+
+    def where(self, mask: npt.NDArray[np.bool_]) -> "_Kept":
+        return self if mask.all() else _Kept(self.rows[mask], self.hashes[mask], self.held.filter(mask))
+
+
+def columns_of(stage: PlannedStage) -> list[str]:
+    """Columns of a source's scores that the mixture of a stage reads."""
+    sizes = [name for value in _HELD.values() for name in value.meta.root_names()]
+    ruled = [name for predicate in stage.predicates for name in predicate.columns]
+    by = [entry.take.by for entry in stage.entries if entry.take.by]
+    return list(dict.fromkeys(["key", "position", *sizes, *ruled, *by]))
+
+
+def take_mask(recipe: Recipe, stage: PlannedStage, entry: Entry, source: SourceScores) -> pl.Series:
     """(n,) Boolean: samples of the source that an entry takes."""
     scores = source.scores
-    return taken(entry.take, scores["key"], scores["position"], source.published, seed=recipe.seed, entry=entry.id)
-
-
-def decide_entry(recipe: Recipe, entry: Entry, source: SourceScores, predicates: Sequence[Predicate]) -> pl.DataFrame:
-    """Verdicts of every sample of an entry's source: (n, 7) frame, the columns of `DECISIONS` up to `unknown`."""
-    verdicts = decide(source.scores, predicates, entry)
-    mask = take_mask(recipe, entry, source)
-    empty = pl.lit([], pl.List(pl.String))
-    return (
-        source.scores.select(pl.lit(entry.id).alias("entry"), "key", "position")
-        .hstack(verdicts)
-        .with_columns(mask.alias("taken"))
-        .with_columns(
-            pl.when("taken").then("verdict").otherwise(pl.lit("not_taken")).alias("verdict"),
-            pl.when("taken").then("rule").otherwise(None).alias("rule"),
-            pl.when("taken").then("reasons").otherwise(empty).alias("reasons"),
-            pl.when("taken").then("unknown").otherwise(empty).alias("unknown"),
-        )
-        .drop("taken")
-    )
+    score = scores[entry.take.by] if entry.take.by else None
+    excluded = stage.excluded.get(entry.id, ())
+    rows = Rows(scores["key"], scores["position"], source.published, score, excluded)
+    return taken(entry, rows, seed=recipe.seed)
 
 
 def mix(
     recipe: Recipe,
     stage: PlannedStage,
-    sources: Mapping[str, SourceScores],
+    sources: Sources,
     source_of: Mapping[str, str],
     items: Items,
+    tiles: Tiles,
 ) -> Mixture:
     """Make the mixture of one stage.
 
     Args:
         recipe: for the seed.
-        stage: entries, rules and dedup policy.
+        stage: entries, rules, dedup policy and targets.
         sources: by source name; judge scores that rules need are in place.
         source_of: entry id to source name.
         items: gives dedup what it must know.
+        tiles: counts the tiles of pictures, for entries with `max_tiles`.
     """
-    decided = [decide_entry(recipe, entry, sources[source_of[entry.id]], stage.predicates) for entry in stage.entries]
-    clusters = _clusters(stage, decided, source_of, items)
-    duplicates = clusters.filter(pl.col("duplicate_of").is_not_null())["key"]
-    finished = [
-        _outcomes(recipe, entry, frame, duplicates) for entry, frame in zip(stage.entries, decided, strict=True)
-    ]
-    decisions = pl.concat(finished).cast(DECISIONS).sort("entry", "position", "key")  # type: ignore[arg-type]  # polars types the mapping invariantly
-    ids = decisions.filter(pl.col("outcome") == "written").select(list(IDS))
-    return Mixture(decisions, clusters, ids)
+    verdicts: dict[str, Verdicts] = {}
+    kept: dict[str, _Kept] = {}
+    for name, entries in _by_source(stage, source_of).items():
+        source = sources[name]
+        for entry in entries:
+            mask = take_mask(recipe, stage, entry, source).to_numpy()
+            verdicts[entry.id] = decide(source.scores, stage.predicates, entry).only(mask)
+            kept[entry.id] = _kept(recipe, entry, source, verdicts[entry.id])
+    clusters = _clusters(stage, sources, source_of, kept, items)
+    unique = _without_duplicates(stage, sources, source_of, kept, clusters)
+    chosen = {entry.id: _capped(entry, unique[entry.id]) for entry in stage.entries}
+    emission = emit(stage, {name: (each.held, ranks(each.hashes)) for name, each in chosen.items()})
+    parts: dict[str, Part] = {}
+    sizes: dict[str, Sizes] = {}
+    for entry in stage.entries:
+        name, times = entry.id, emission.times[entry.id].to_numpy()
+        outcome = _outcome(verdicts[name], kept[name], unique[name], chosen[name].rows[times > 0])
+        emitted = np.zeros(len(outcome), dtype=np.int64)
+        emitted[chosen[name].rows] = times
+        counted = _tiles(entry, sources, source_of[name], emitted, tiles)
+        parts[name] = Part(verdicts[name], outcome, emitted, counted)
+        sizes[name] = _sizes(chosen[name].held, times, None if counted is None else int((counted * emitted).sum()))
+    return Mixture(stage, sources, source_of, parts, sizes, clusters, emission)
+
+
+def _by_source(stage: PlannedStage, source_of: Mapping[str, str]) -> dict[str, list[Entry]]:
+    """Entries by source, so that each source is read once."""
+    found: dict[str, list[Entry]] = {}
+    for entry in stage.entries:
+        found.setdefault(source_of[entry.id], []).append(entry)
+    return found
+
+
+def _kept(recipe: Recipe, entry: Entry, source: SourceScores, verdicts: Verdicts) -> _Kept:
+    mask = verdicts.kept()
+    held = source.scores.select(value.alias(name) for name, value in _HELD.items())
+    if mask.all():
+        keys = source.scores["key"]
+    else:
+        keys, held = source.scores["key"].filter(pl.Series(mask)), held.filter(mask)
+    return _Kept(np.flatnonzero(mask), hash_keys(keys, seed=recipe.seed, entry=entry.id), held)
 
 
 def _clusters(
-    stage: PlannedStage, decided: Sequence[pl.DataFrame], source_of: Mapping[str, str], items: Items
+    stage: PlannedStage, sources: Sources, source_of: Mapping[str, str], kept: Mapping[str, _Kept], items: Items
 ) -> pl.DataFrame:
     if stage.dedup.level == "off":
         return pl.DataFrame(schema=CLUSTERS)
-    kept: dict[str, list[pl.Series]] = {}
-    for entry, frame in zip(stage.entries, decided, strict=True):
-        kept.setdefault(source_of[entry.id], []).append(frame.filter(pl.col("verdict") == "keep")["key"])
-    # one sample may stand in several entries; it is one item, never its own duplicate
-    found = [item for source, keys in kept.items() for item in items(source, pl.concat(keys).unique())]
+    found: list[Item] = []
+    for name, entries in _by_source(stage, source_of).items():
+        # one sample may stand in several entries; it is one item, never its own duplicate
+        rows = np.unique(np.concatenate([kept[entry.id].rows for entry in entries]))
+        found += items(name, sources[name].scores["key"].gather(rows))
     return find_clusters(found, stage.dedup)
 
 
-def _outcomes(recipe: Recipe, entry: Entry, frame: pl.DataFrame, duplicates: pl.Series) -> pl.DataFrame:
-    """Mark kept rows as written, duplicate or capped, and count how often each is emitted."""
-    kept = frame.filter(pl.col("verdict") == "keep")
-    unique = kept.filter(~pl.col("key").is_in(duplicates.implode()))
-    order = hash_order(unique["key"].to_list(), seed=recipe.seed, entry=entry.id)
-    limit = unique.height if entry.cap is None else min(entry.cap, unique.height)
-    written = unique.select("key").with_columns(pl.Series("order", order)).filter(pl.col("order") < limit)
-    times = emitted(entry.repeat, written["order"].to_numpy())
-    counted = written.select("key", times.alias("times"))
-    outcome = (
-        pl.when(pl.col("verdict") != "keep")
-        .then(None)
-        .when(pl.col("key").is_in(duplicates.implode()))
-        .then(pl.lit("duplicate"))
-        .when(pl.col("times").is_not_null())
-        .then(pl.lit("written"))
-        .otherwise(pl.lit("capped"))
-    )
-    joined = frame.join(counted, on="key", how="left", maintain_order="left")
-    return joined.with_columns(outcome.alias("outcome")).select(
-        *[name for name in DECISIONS if name != "times"], pl.col("times").fill_null(0)
-    )
-
-
-def report(
-    recipe: Recipe,
+def _without_duplicates(
     stage: PlannedStage,
-    sources: Mapping[str, SourceScores],
+    sources: Sources,
     source_of: Mapping[str, str],
-    mixture: Mixture,
-    *,
-    judge: str,
-    digests: Digests,
-) -> Manifest:
-    """The manifest of a mixture, its counts proven.
-
-    Raises:
-        ConservationError: rows were lost or doubled.
-    """
-    entries = [_entry_report(entry, sources[source_of[entry.id]], stage, mixture.decisions) for entry in stage.entries]
-    domains: dict[str, Counts] = {}
-    for entry in entries:
-        domains[entry.domain] = domains.get(entry.domain, Counts()) + entry.counts
-    return Manifest(
-        recipe=recipe.name,
-        mixture=stage.name,
-        seed=recipe.seed,
-        judge=judge,
-        rules=[rule.model_dump(mode="json") for rule in stage.rules],
-        dedup=stage.dedup.model_dump(mode="json"),
-        entries=entries,
-        domains={name: DomainCounts.of(domains[name]) for name in sorted(domains)},
-        totals=totals([entry.counts for entry in entries], f"mixture `{recipe.name}.{stage.name}`"),
-        digests=digests,
-    )
+    kept: Mapping[str, _Kept],
+    clusters: pl.DataFrame,
+) -> Mapping[str, _Kept]:
+    duplicates = clusters.filter(pl.col("duplicate_of").is_not_null())["key"]
+    if duplicates.is_empty():
+        return kept
+    unique: dict[str, _Kept] = {}
+    for name, entries in _by_source(stage, source_of).items():
+        first = ~sources[name].scores["key"].is_in(duplicates.implode()).to_numpy()
+        unique |= {entry.id: kept[entry.id].where(first[kept[entry.id].rows]) for entry in entries}
+    return unique
 
 
-def _entry_report(entry: Entry, source: SourceScores, stage: PlannedStage, decisions: pl.DataFrame) -> EntryReport:
-    rows = decisions.filter(pl.col("entry") == entry.id)
-    rules = rows.drop_nulls("rule").group_by("rule").len().sort("rule")
-    sizes = source.scores.select(
-        "key", "num_images", (pl.col("question_chars") + pl.col("answer_chars")).alias("chars")
-    )
-    sums = (
-        rows.filter(pl.col("times") > 0)
-        .join(sizes, on="key")
-        .select((pl.col("num_images") * pl.col("times")).sum(), (pl.col("chars") * pl.col("times")).sum())
-        .row(0)
-    )
-    return EntryReport(
-        id=entry.id,
-        source=source.name,
-        domain=entry.domain,
-        licence=source.licence,
-        shards=source.shards,
-        take=entry.take.model_dump(mode="json", exclude_none=True),
-        repeat=entry.repeat,
-        counts=_counts(rows, sum(source.quarantine.values())),
-        quarantine=dict(source.quarantine),
-        repairs=dict(source.repairs),
-        rules=dict(rules.iter_rows()),
-        exempt={rule.name: item.reason for rule in stage.rules for item in rule.exempt if item.entry == entry.id},
-        pictures=int(sums[0] or 0),
-        characters=int(sums[1] or 0),
-    )
+def _capped(entry: Entry, unique: _Kept) -> _Kept:
+    """Rows that may be emitted: the first ones in hash order, as many as the cap allows."""
+    if entry.cap is None or entry.cap >= len(unique.rows):
+        return unique
+    return unique.where(ranks(unique.hashes) < entry.cap)
 
 
-def _counts(rows: pl.DataFrame, quarantined: int) -> Counts:
-    verdicts = dict(rows.group_by("verdict").len().iter_rows())
-    outcomes = dict(rows.drop_nulls("outcome").group_by("outcome").len().iter_rows())
-    return Counts(
-        read=rows.height + quarantined,
-        quarantined=quarantined,
-        made=rows.height,
-        duplicates=outcomes.get("duplicate", 0),
-        capped=outcomes.get("capped", 0),
-        written=outcomes.get("written", 0),
-        emitted=int(rows["times"].sum()),
-        **verdicts,
-    )
+def _outcome(verdicts: Verdicts, kept: _Kept, unique: _Kept, written: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+    outcome = np.zeros(len(verdicts.verdict), dtype=np.uint8)
+    for rows, code in ((kept.rows, DUPLICATE), (unique.rows, CAPPED), (written, WRITTEN)):
+        outcome[rows] = code
+    return outcome
+
+
+def _tiles(
+    entry: Entry, sources: Sources, source: str, times: npt.NDArray[np.int64], tiles: Tiles
+) -> npt.NDArray[np.int32] | None:
+    if entry.max_tiles is None:
+        return None
+    counted = np.zeros(len(times), dtype=np.int32)
+    keys = sources[source].scores["key"].filter(pl.Series(times > 0))
+    counted[times > 0] = tiles(source, keys, entry.max_tiles).to_numpy()
+    return counted
+
+
+def _sizes(held: pl.DataFrame, times: npt.NDArray[np.int64], tiles: int | None) -> Sizes:
+    """What emitted rows hold, repeats counted."""
+    sums = {
+        name: int((held[column].fill_null(0).to_numpy().astype(np.int64) * times).sum())
+        for name, column in _UNITS.items()
+    }
+    return Sizes(**sums, tiles=tiles)

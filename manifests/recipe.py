@@ -164,7 +164,7 @@ class Recipe(Written):
     judge: Literal["tiny", "off"] = "tiny"
     filters: tuple[str, ...] = ()
     """Filters of the user's own, as `module:Class`."""
-    tokenizer: Literal["estimate"] = ESTIMATE
+    tokenizer: str = ESTIMATE
     """How text is counted in tokens; the manifest names it."""
     rules: Rules = Rules()
     dedup: Dedup = Dedup()

@@ -1,4 +1,4 @@
-"""Rules: composed from rule sets, checked against the scores that filters write, evaluated with named null states."""
+"""Rules: composed from rule sets, checked against the scores that filters write; manifests/verdicts.py applies them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ import yaml
 from polars._typing import PolarsDataType
 from pydantic import ValidationError
 
-from manifests.recipe import Entry, Rule, Rules, explain
+from manifests.recipe import Entry, Rule, Rules
+from shards.complaint import complaint
 from shards.errors import RecipeError
 from shards.schema import STATE_SUFFIX
 
@@ -20,6 +21,9 @@ HUMAN: Final = "human"
 
 Scores = Mapping[str, PolarsDataType]
 """Score name to dtype: what the filters, judges and sources of a run write."""
+
+MAX_RULES: Final = 64
+"""Rules of a stage: what a row's rules say is one 64-bit word each."""
 
 _UNKNOWN_STATES: Final = ("no_answer", "error")
 
@@ -37,7 +41,15 @@ class Predicate:
         where = self.rule.where
         if any(exempt.entry == entry.id for exempt in self.rule.exempt):
             return False
+        if any(spared.rule == self.rule.name for spared in entry.exempt):
+            return False
         return (not where.entries or entry.id in where.entries) and (not where.domains or entry.domain in where.domains)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Score and state columns that the predicate and its null states need."""
+        states = [name + STATE_SUFFIX for name in self.scores]
+        return tuple(dict.fromkeys([*self.expression.meta.root_names(), *states]))
 
     def true(self) -> pl.Expr:
         """Boolean, never null: the predicate is true."""
@@ -91,15 +103,18 @@ def load_rule_set(name: str) -> tuple[Rule, ...]:
     try:
         return compose(Rules.model_validate(yaml.safe_load(path.read_text())))
     except ValidationError as error:
-        raise RecipeError(f"rule set `{name}`: {explain(error)}") from error
+        raise RecipeError(f"rule set `{name}`: {complaint(error)}") from error
 
 
 def parse(rules: Sequence[Rule], scores: Scores) -> tuple[Predicate, ...]:
     """Predicates in order of evaluation; those on `human` stand first.
 
     Raises:
-        RecipeError: SQL that does not parse, a score that nobody writes, or a predicate that is not one Boolean a row.
+        RecipeError: SQL that does not parse, a score that nobody writes, a predicate that is not one Boolean a row, or
+            more than `MAX_RULES` rules.
     """
+    if len(rules) > MAX_RULES:
+        raise RecipeError(f"{len(rules)} rules in one stage; at most {MAX_RULES}, so join some with OR")
     predicates = [_predicate(rule, scores) for rule in rules]
     return tuple(sorted(predicates, key=lambda predicate: HUMAN not in predicate.scores))
 
@@ -177,44 +192,6 @@ def _probe_frame(names: Sequence[str], scores: Scores) -> pl.DataFrame:
         else:
             columns.append(pl.Series(name, rotated).cast(dtype, strict=False))
     return pl.DataFrame(columns)
-
-
-def decide(scores: pl.DataFrame, predicates: Sequence[Predicate], entry: Entry) -> pl.DataFrame:
-    """Verdicts of one entry's rows.
-
-    Args:
-        scores: (n, ...) frame with the columns that the predicates read and their `_state` columns.
-        predicates: in order of evaluation; the first true one wins.
-        entry: decides which rules apply.
-
-    Returns:
-        (n, 4) frame: `verdict` (keep | drop | review | unscored), `rule` (name of the deciding rule, null without
-        one), `reasons` (names of all true rules), `unknown` (names of rules that could not be decided).
-    """
-    active = [predicate for predicate in predicates if predicate.applies(entry)]
-    true = [(predicate, predicate.true()) for predicate in active]
-    reasons = pl.concat_list(
-        pl.lit([], pl.List(pl.String)),
-        *[pl.when(hit).then(pl.lit(predicate.rule.name)).otherwise(None) for predicate, hit in true],
-    )
-    unknown = pl.concat_list(
-        pl.lit([], pl.List(pl.String)),
-        *[pl.when(item.unknown()).then(pl.lit(item.rule.name)).otherwise(None) for item in active],
-    )
-    # `with_columns` keeps the height even where no rule applies and both columns are constants
-    frame = scores.with_columns(
-        reasons.list.drop_nulls().alias("reasons"), unknown.list.drop_nulls().alias("unknown")
-    ).select("reasons", "unknown")
-    then = {predicate.rule.name: str(predicate.rule.then) for predicate in active}
-    frame = frame.with_columns(pl.col("reasons").list.first().alias("rule"))
-    verdict = (
-        pl.when(pl.col("rule").is_not_null())
-        .then(pl.col("rule").replace_strict(then, default=None, return_dtype=pl.String))
-        .when(pl.col("unknown").list.len() > 0)
-        .then(pl.lit("unscored"))
-        .otherwise(pl.lit("keep"))
-    )
-    return frame.select(verdict.alias("verdict"), "rule", "reasons", "unknown")
 
 
 def to_ask(

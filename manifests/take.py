@@ -1,76 +1,161 @@
-"""Which rows of a source enter: the operators of published recipes, with their rounding."""
+"""Which rows of a source enter, and how often they leave: the operators of published recipes, with their rounding."""
 
-import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Collection
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from manifests.recipe import Take
+from manifests.operators import Slice, Take
+from manifests.recipe import Entry
+
+Counts = npt.NDArray[np.int64]
 
 
-def amount(take: Take, rows: int) -> int:
-    """Rows that a take asks for, out of `rows` published ones; never more than there are."""
+class Rows(NamedTuple):
+    """What a take must know of a source.
+
+    `keys` (n,) String and `positions` (n,) Int64 of its samples; `published` rows, quarantined ones included, which
+    leave gaps in `positions`; `score` (n,) numeric with nulls for `top`; `excluded` row numbers for `exclude`.
+    """
+
+    keys: pl.Series
+    positions: pl.Series
+    published: int
+    score: pl.Series | None = None
+    excluded: Collection[int] = ()
+
+
+def amount(take: Take, rows: int, excluded: Collection[int] = ()) -> int:
+    """Rows that a take asks for, out of `rows` published ones: never more than there are, or than `excluded` leaves."""
     if take.percent is not None:
         exact = Fraction(str(take.percent)) * rows / 100
-        wanted = math.ceil(exact) if take.rounding == "ceil" else math.floor(exact)
+        wanted = {"ceil": math.ceil, "floor": math.floor, "float-floor": math.floor}[take.rounding or "ceil"](exact)
+        if take.rounding == "float-floor":
+            wanted = int(rows * (take.percent / 100))
+    elif take.fraction is not None:
+        exact = Fraction(str(take.fraction)) * rows
+        wanted = {"ceil": math.ceil(exact), "floor": math.floor(exact)}.get(
+            take.rounding or "float-floor", int(rows * take.fraction)
+        )
     else:
-        wanted = rows if take.rows is None else take.rows
+        wanted = rows - sum(row < rows for row in excluded) if take.rows is None else take.rows
     return min(wanted, rows)
 
 
-def taken(take: Take, keys: pl.Series, positions: pl.Series, published: int, *, seed: int, entry: str) -> pl.Series:
-    """Mask of the samples that a take selects.
+def bounds(part: Slice | None, rows: int) -> tuple[int, int]:
+    """First row of a slice and the row behind its last: int(rows x start) and int(rows x end), as VILA's loader has it.
+
+    Source: VILA, llava/data/dataset.py, LazyCoyoWebDataset (start_idx, end_idx).
+    """
+    if part is None:
+        return 0, rows
+    return int(rows * (part.start / 100)), int(rows * (part.end / 100))
+
+
+def taken(entry: Entry, rows: Rows, *, seed: int) -> pl.Series:
+    """Mask of the samples that an entry takes.
 
     Args:
-        take: the operator.
-        keys: (n,) String, sample keys.
-        positions: (n,) Int64, index of each sample in the source as published; quarantined rows leave gaps.
-        published: rows as published, quarantined ones included.
+        entry: its slice counts first, then its take within the slice.
+        rows: of its source.
         seed: of the recipe.
-        entry: id of the entry; the random order depends on it, not on its place in the YAML.
 
     Returns:
         (n,) Boolean. `end` with 0 rows takes none (in LLaVA-NeXT's loader `[-0:]` takes all).
     """
-    wanted = amount(take, published)
-    if take.kind == "random":
-        return pl.Series(hash_order(keys.to_list(), seed=seed, entry=entry) < wanted)
-    if take.kind == "end":
-        return positions >= published - wanted
-    return positions < wanted
+    begin, end = bounds(entry.slice, rows.published)
+    inside = ((rows.positions >= begin) & (rows.positions < end)).to_numpy()
+    places = rows.positions.to_numpy() - begin
+    wanted = amount(entry.take, end - begin, rows.excluded)
+    match entry.take.kind:
+        case "random":
+            chosen = _random(rows.keys, inside, wanted, seed=seed, entry=entry.id)
+        case "top":
+            assert rows.score is not None
+            chosen = _top(rows.score, inside, wanted)
+        case "even":
+            chosen = np.isin(places, evenly(wanted, end - begin))
+        case "exclude":
+            chosen = ~np.isin(places, np.fromiter(rows.excluded, dtype=np.int64))
+        case "end":
+            chosen = places >= end - begin - wanted
+        case _:
+            chosen = places < wanted
+    return pl.Series(inside & chosen)
 
 
-def hash_order(keys: Sequence[str], *, seed: int, entry: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Rank of each key (0 first) in the order of a hash of (seed, entry, key): stable under any reordering of rows."""
-    prefix = hashlib.blake2b(f"{seed}\0{entry}\0".encode(), digest_size=8)
-    hashes = np.empty(len(keys), dtype=np.uint64)
-    for row, key in enumerate(keys):  # the work per row is hashing, which numpy cannot do
-        digest = prefix.copy()
-        digest.update(key.encode())
-        hashes[row] = int.from_bytes(digest.digest(), "big")
-    ranks = np.empty(len(keys), dtype=np.int64)
-    # equal hashes (2^-64) are ordered by key, so that row order never matters
-    ranks[np.lexsort((np.array(keys, dtype=object).astype(str), hashes))] = np.arange(len(keys))
-    return ranks
+def evenly(wanted: int, rows: int) -> Counts:
+    """`wanted` row numbers spread over 0..rows-1, both ends included: i x (rows - 1) // (wanted - 1).
+
+    In integers. VILA's float32 linspace reaches past the end of 378 million rows (data_prepare/sft/preprocess_flan.py).
+    """
+    if wanted <= 1:
+        return np.arange(min(wanted, rows), dtype=np.int64)
+    return np.arange(wanted, dtype=np.int64) * (rows - 1) // (wanted - 1)
 
 
-def emitted(repeat: float, order: np.ndarray[tuple[int], np.dtype[np.int64]]) -> pl.Series:
-    """Times that each written row is emitted.
+def _random(
+    keys: pl.Series, inside: npt.NDArray[np.bool_], wanted: int, *, seed: int, entry: str
+) -> npt.NDArray[np.bool_]:
+    from manifests.order import hash_order
 
-    A repeat factor r gives every row floor(r) copies and, in hash order, the first ones another, so that the total is
-    floor(r x rows) with r taken as the decimal number that was written.
+    chosen = np.zeros(len(keys), dtype=np.bool_)
+    chosen[inside] = hash_order(keys.filter(pl.Series(inside)), seed=seed, entry=entry) < wanted
+    return chosen
+
+
+def _top(score: pl.Series, inside: npt.NDArray[np.bool_], wanted: int) -> npt.NDArray[np.bool_]:
+    usable = inside & score.is_not_null().to_numpy() & score.is_finite().fill_null(False).to_numpy()
+    places = np.flatnonzero(usable)
+    # a stable sort of the negated score keeps the published order among equal ones
+    order = np.argsort(-score.to_numpy()[places].astype(np.float64), kind="stable")
+    chosen = np.zeros(len(score), dtype=np.bool_)
+    chosen[places[order[:wanted]]] = True
+    return chosen
+
+
+def emitted(repeat: float, order: Counts) -> Counts:
+    """Times that each written row is emitted under a repeat factor: floor(repeat x rows) in all.
+
+    The factor is taken as the decimal number that was written; see `emitted_rows`.
+    """
+    return emitted_rows(math.floor(Fraction(str(repeat)) * len(order)), order)
+
+
+def emitted_rows(total: int, order: Counts) -> Counts:
+    """Times that each row is emitted for `total` in all: equally often, the first ones in hash order once more.
 
     Args:
-        repeat: factor, above 0.
-        order: (n,) rank of each row, from `hash_order`.
-
-    Returns:
-        (n,) Int64.
+        total: rows to emit.
+        order: (n,) rank of each row, from `hash_order`; n > 0 unless `total` is 0.
     """
-    exact = Fraction(str(repeat))
-    whole = math.floor(exact)
-    extra = math.floor(exact * len(order)) - whole * len(order)
-    return pl.Series(whole + (order < extra).astype(np.int64), dtype=pl.Int64)
+    if not len(order):
+        return np.zeros(0, dtype=np.int64)
+    whole, extra = divmod(total, len(order))
+    return whole + (order < extra).astype(np.int64)
+
+
+def emitted_units(amount: float, units: Counts, order: Counts) -> Counts:
+    """Times that each row is emitted so that units (tokens, images, turns) add up to `amount`, as near as rows allow.
+
+    Every row equally often, and in hash order once more as long as that brings the sum nearer.
+
+    Args:
+        amount: units to emit.
+        units: (n,) units of each row, not negative.
+        order: (n,) rank of each row, from `hash_order`.
+    """
+    whole_sum = int(units.sum())
+    if not whole_sum:
+        return np.zeros(len(order), dtype=np.int64)
+    whole = int(amount // whole_sum)
+    rest = amount - whole * whole_sum
+    by_rank = np.empty(len(order), dtype=np.int64)
+    by_rank[order] = units
+    sums = np.concatenate([[0], np.cumsum(by_rank)])
+    extra = int(np.argmin(np.abs(sums - rest)))
+    return whole + (order < extra).astype(np.int64)

@@ -10,11 +10,12 @@ from pathlib import Path, PurePosixPath
 from pydantic import BaseModel, ConfigDict
 
 from shards.errors import CatalogError, PictureError, SourceError
-from shards.files import file_sha256, write_text
+from shards.files import file_blake3, write_text
 from sources.spec import Source
 
 PICTURE_FOLDER = "picture_folder"
 _WILDCARDS = frozenset("*?[")
+_ALGORITHM = "blake3"
 _NUMBERS = re.compile(r"(\d+)")
 
 
@@ -27,7 +28,7 @@ class RawFile:
 
 
 class RawDigest(BaseModel):
-    """Name and bytes of a raw file, as they enter fingerprints."""
+    """Name and bytes of a fetched file; publishers state SHA-256."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -36,26 +37,37 @@ class RawDigest(BaseModel):
     size: int
 
 
+class RawContent(BaseModel):
+    """Name and bytes of a raw file, as they enter fingerprints."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    blake3: str
+    size: int
+
+
 class Digests:
-    """SHA-256 of files, remembered by path, size and modification time so that unchanged files are read once."""
+    """BLAKE3 of files, remembered by path, size and modification time so that unchanged files are read once."""
 
     def __init__(self, cache: Path) -> None:
         self._cache = cache
         self._known: dict[str, tuple[int, int, str]] = {}
         if cache.is_file():
-            self._known = {path: (size, time, sha) for path, (size, time, sha) in json.loads(cache.read_text()).items()}
+            known = json.loads(cache.read_text()).get(_ALGORITHM, {})
+            self._known = {path: (size, time, digest) for path, (size, time, digest) in known.items()}
         self._changed = False
 
-    def __call__(self, file: RawFile) -> RawDigest:
+    def __call__(self, file: RawFile) -> RawContent:
         """Digest of the file's bytes as they are."""
         stat = file.path.stat()
         path = str(file.path.absolute())
-        size, time, sha = self._known.get(path, (-1, -1, ""))
+        size, time, digest = self._known.get(path, (-1, -1, ""))
         if (size, time) != (stat.st_size, stat.st_mtime_ns):
-            sha = file_sha256(file.path)
-            self._known[path] = (stat.st_size, stat.st_mtime_ns, sha)
+            digest = file_blake3(file.path)
+            self._known[path] = (stat.st_size, stat.st_mtime_ns, digest)
             self._changed = True
-        return RawDigest(name=file.name, sha256=sha, size=stat.st_size)
+        return RawContent(name=file.name, blake3=digest, size=stat.st_size)
 
     def seen(self, name: str) -> list[RawFile]:
         """Files on this machine that were read under this name, as far as they are still there."""
@@ -65,7 +77,7 @@ class Digests:
     def save(self) -> None:
         """Keep what was learnt for the next run."""
         if self._changed:
-            write_text(self._cache, json.dumps(self._known, sort_keys=True))
+            write_text(self._cache, json.dumps({_ALGORITHM: self._known}, sort_keys=True))
             self._changed = False
 
 

@@ -13,7 +13,8 @@ from flows.report.number import count, percent, short
 from flows.report.pick import Cluster, Picks, Place, pick
 from flows.report.view import Samples, SampleView, StageView
 from manifests.manifest import Counts, DomainCounts, EntryReport, Manifest
-from manifests.recipe import Rule, Take
+from manifests.plan import take_words
+from manifests.recipe import Rule
 
 LEDGER = ("quarantined", "not_taken", "drop", "review", "unscored", "duplicate", "capped", "written")
 """Where a row can end, in order of work: each row read is in exactly one."""
@@ -113,7 +114,7 @@ def stage_page(stage: StageView, index: int, samples: Samples, shared_with: str)
         *head,
         steps=_steps(funnel(manifest, rules, stage.decisions, stage.clusters, stage.epochs), manifest.totals),
         domains=_domains(manifest),
-        entries=tuple(EntryLine(entry, _take(entry)) for entry in manifest.entries),
+        entries=tuple(EntryLine(entry, take_words(entry.take)) for entry in manifest.entries),
         rules=_rules(stage, rules),
         charts=tuple(
             Chart(spread, svg.histogram(spread), svg.logarithmic(spread))
@@ -182,13 +183,6 @@ def _domains(manifest: Manifest) -> tuple[DomainLine, ...]:
         for name, counts in manifest.domains.items()
     ]
     return tuple(sorted(lines, key=lambda line: (-line.counts.emitted, -line.counts.made, line.name)))
-
-
-def _take(entry: EntryReport) -> str:
-    take = Take.model_validate(entry.take)
-    if take.kind == "all":
-        return "all"
-    return f"{take.kind} {count(take.rows)}" if take.rows is not None else f"{take.kind} {short(take.percent or 0)} %"
 
 
 def _rules(stage: StageView, rules: Mapping[str, Rule]) -> tuple[RuleLine, ...]:

@@ -44,6 +44,21 @@ BAD = {
     "key that stands twice": (f"name: x\nname: y\nentries: [{ENTRY}]\n", "`name` stands twice"),
     "name that leaves the store": (f"name: ..\nentries: [{ENTRY}]\n", "`name`"),
     "not YAML": ("name: [x\n", "is not YAML"),
+    "extends nothing": ("name: x\nextends: nobody\n", "no recipe `nobody`; built in: "),
+    "extends itself": ("name: x\nextends: recipe.yaml\n", "extends itself"),
+    "no scale": (f"name: x\nscale: 3\nentries: [{ENTRY}]\n", "`scale`"),
+    "unknown domain": (
+        f"name: x\ntargets: {{amounts: {{chart: 5}}}}\nentries: [{ENTRY}]\n",
+        "a target for domain `chart`, of which it has no entry",
+    ),
+    "top by a judge": (
+        f"name: x\nentries: [{ENTRY[:-1]}, take: {{kind: top, by: quality, rows: 3}}}}]\n",
+        "which a judge gives only to rows that are taken",
+    ),
+    "missing list of rows": (
+        f"name: x\nentries: [{ENTRY[:-1]}, take: {{kind: exclude, file: gone.json}}}}]\n",
+        "list of excluded rows",
+    ),
 }
 
 
@@ -56,6 +71,17 @@ def test_one_message_and_exit_code_two(case: str, vlmix: Vlmix, tmp_path: Path) 
     assert done.code == 2
     assert words in done.err
     assert done.err.startswith("vlmix: ") and done.out == ""
+    assert not (tmp_path / "store" / "scans").exists()
+
+
+@pytest.mark.parametrize("scale", ["0", "1.5", "nan", "-1", "half"])
+@pytest.mark.parametrize("command", [("plan", "demo"), ("run", "build-sft-mix")])
+def test_a_wrong_scale_exits_with_two(vlmix: Vlmix, tmp_path: Path, command: tuple[str, ...], scale: str) -> None:
+    done = vlmix(*command, f"--scale={scale}", "--store", tmp_path / "store")
+    assert done.code == 2
+    assert "scale" in done.err or "scale" in done.out
+    if scale != "half":
+        assert done.err.startswith("vlmix: ") and done.err.count("\n") == 1
     assert not (tmp_path / "store" / "scans").exists()
 
 

@@ -172,7 +172,7 @@ def test_two_runs_on_one_store_do_not_mix(demo: DemoBuild, vlmix: Vlmix) -> None
 def test_the_plan_document_is_as_promised(demo: DemoBuild, vlmix: Vlmix) -> None:
     document = vlmix("plan", "demo", "--store", demo.store, "--json").document
     first = document["entries"][0]
-    assert set(first) == {"id", "stage", "source", "domain", "take", "repeat", "rows", "taken", "status"}
+    assert set(first) == {"id", "stage", "source", "domain", "take", "repeat", "rows", "taken", "status", "reason"}
     assert [entry["id"] for entry in document["entries"]][:3] == ["captions", "chart_samples", "pictures"]
     assert document["rows"] == {
         "resolved": 450 + 70 + 30 + 700 + 60 + 350 + 500 + 200 + 200 + 200 + 350 + 60 + 10 + 40
@@ -223,3 +223,13 @@ def test_the_report_shows_the_planted_defects(demo: DemoBuild) -> None:
     for words in ("Planted defects", "near_duplicate_picture", "should stay", "From rows read to rows emitted"):
         assert words in html
     assert "<script" not in html and 'src="http' not in html
+
+
+def test_a_single_stage_reads_its_own_sources_only(vlmix: Vlmix, tmp_path: Path) -> None:
+    done = vlmix("run", "build-sft-mix", "--stage", "warm-up", "--store", tmp_path, "--json")
+    assert done.code == 0, done.err
+    assert [stage["stage"] for stage in done.document["stages"]] == ["warm-up"]
+    read = {path.name for path in (tmp_path / "shards").iterdir()}
+    assert read == {"demo.captions", "demo.charts", "demo.pictures"}
+    counts = vlmix("decide", "demo", "--set", "rules.refusal.then=review", "--store", tmp_path, "--json").document
+    assert [stage["stage"] for stage in counts["stages"]] == ["warm-up"]

@@ -15,14 +15,18 @@ from flows.report.render import render
 from flows.report.svg import FRAME
 from flows.report.thumbnail import thumbnail
 from flows.report.view import ReportView, SampleView, SourceView, StageView, TruthLine, TruthView
+from manifests.account import Told, report
 from manifests.clusters import CLUSTERS, Item
-from manifests.manifest import Counts, Digests
-from manifests.mixture import DECISIONS, SourceScores, mix, report
+from manifests.manifest import Counts, Digests, Unresolved
+from manifests.mixture import DECISIONS, SourceScores, mix
 from manifests.plan import PlannedStage, SourceFacts, plan
 from manifests.recipe import Recipe, Rule
 
 SCORES = {
     "num_images": pl.Int32,
+    "num_turns": pl.Int32,
+    "num_tokens": pl.Int32,
+    "answer_tokens": pl.Int32,
     "question_chars": pl.Int32,
     "answer_chars": pl.Int32,
     "char_run": pl.Int32,
@@ -50,6 +54,9 @@ def source_scores(name: str, rows: int) -> SourceScores:
             "key": [f"{name}/train/{n}" for n in numbers],
             "position": list(numbers),
             "num_images": [n % 3 for n in numbers],
+            "num_turns": [2 for _ in numbers],
+            "num_tokens": [9 + n for n in numbers],
+            "answer_tokens": [4 for _ in numbers],
             "question_chars": [20 + n for n in numbers],
             "answer_chars": [n * 13 % 90 for n in numbers],
             "char_run": [150 if n % 17 == 5 else n % 7 for n in numbers],
@@ -77,6 +84,11 @@ def items(source: str, keys: pl.Series) -> list[Item]:
     return found
 
 
+def tiles(source: str, keys: pl.Series, most: int) -> pl.Series:
+    """No entry of these tests asks for tiles."""
+    raise AssertionError(f"{source}: {len(keys)} samples, at most {most}")
+
+
 def recipe(rules: Sequence[Mapping[str, object]] = RULES) -> Recipe:
     """Three entries of two sources in two domains."""
     source = {"layout": "table", "files": "x.json"}
@@ -94,9 +106,9 @@ def staged(written: Recipe, rows: int = 120) -> tuple[PlannedStage, StageView]:
     sources = {name: source_scores(name, rows) for name in set(names.values())}
     facts = {("sft", e): SourceFacts(name=n, licence="x", rows=rows, status="resolved") for e, n in names.items()}
     stage = plan(written, facts, SCORES).stages[0]
-    mixture = mix(written, stage, sources, names, items)
+    mixture = mix(written, stage, sources, names, items, tiles)
     digests = Digests(ids="1" * 64, decisions="2" * 64, clusters="3" * 64)
-    manifest = report(written, stage, sources, names, mixture, judge="tiny", digests=digests)
+    manifest = report(written, stage, sources, names, mixture, told=Told("tiny", True), digests=digests)
     scores = pl.concat([sources[name].scores for name in sorted(sources)])
     return stage, StageView("sft", manifest, 2.0, mixture.decisions, mixture.clusters, scores)
 
@@ -193,7 +205,7 @@ def test_page_shows_every_count_of_the_manifest(stage: StageView, page: str) -> 
     for entry in stage.manifest.entries:
         for name, rows in {**entry.rules, **entry.quarantine, **entry.repairs}.items():
             assert f"{rows:,} {name}" in " ".join(details[entry.id + entry.source])
-        assert details[entry.id + entry.source][-2:] == [f"{entry.pictures:,}", f"{entry.characters:,}"]
+        assert details[entry.id + entry.source][-2:] == [f"{entry.sizes.pictures:,}", f"{entry.sizes.tokens:,}"]
     domains = {row[0]: row for row in rows_of(page, "domains")}
     for name, counts in stage.manifest.domains.items():
         assert domains[name][2] == f"{counts.made:,}"
@@ -222,6 +234,32 @@ def test_rules_table_tells_decided_true_and_undecidable(stage: StageView, page: 
     assert int(rules["low_quality"][6]) == unknown > 0
     assert rules["run"][8] == "InternVL2.5, section 4"
     assert "not b: captions" in rules["low_quality"][7]
+
+
+def test_what_is_assumed_missing_or_unmet_is_told(stage: StageView, page: str) -> None:
+    assert "what is assumed, missing or unmet" not in page
+    assert "as published" in page
+    gone = Unresolved(
+        id="lost", source="x", domain="charts", take={}, repeat=1, published_rows=1234, reason="<b>withdrawn</b>"
+    )
+    first, *others = stage.manifest.entries
+    told = {
+        "faithful": False,
+        "scale": 0.25,
+        "assumptions": ["one epoch & a half"],
+        "unmet": ["domain `charts`: too few"],
+        "unresolved": [gone],
+        "entries": [first.model_copy(update={"assumed": "random rows"}), *others],
+    }
+    html = render(viewed([replace(stage, manifest=stage.manifest.model_copy(update=told))]))
+    for sentence in (
+        "assumed: one epoch &amp; a half",
+        "assumed, entry a: random rows",
+        "left out, entry lost (1,234 rows published): &lt;b&gt;withdrawn&lt;/b&gt;",
+        "target not met: domain `charts`: too few",
+        "no, scaled by 0.25",
+    ):
+        assert sentence in html
 
 
 def test_hostile_text_stays_text(stage: StageView) -> None:

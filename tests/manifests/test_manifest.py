@@ -59,7 +59,15 @@ def test_the_repeat_factor_of_a_domain() -> None:
 def run(*digests: str, **fields: Any) -> RunManifest:
     stages = [
         StageReport(
-            stage=f"s{number}", epochs=1, mix="m", manifest="m.json", digest=digest, totals=WHOLE, domains={}, **fields
+            stage=f"s{number}",
+            epochs=1,
+            mix="m",
+            manifest="m.json",
+            digest=digest,
+            totals=WHOLE,
+            domains={},
+            unresolved=0,
+            **fields,
         )
         for number, digest in enumerate(digests)
     ]

@@ -1,4 +1,5 @@
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from itertools import pairwise
 from math import floor
@@ -10,14 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from manifests.account import Told, report
 from manifests.clusters import CLUSTERS, Item
-from manifests.manifest import Digests, Manifest
-from manifests.mixture import DECISIONS, IDS, Items, Mixture, SourceScores, mix, report
+from manifests.manifest import Digests, Manifest, Sizes
+from manifests.mixture import DECISIONS, IDS, Items, Mixture, SourceScores, mix
 from manifests.plan import SourceFacts, plan
 from manifests.recipe import Dedup, Entry, Recipe, Rule, Rules
+from manifests.targets import Targets
 from shards.errors import ConservationError
 
-SCORES: dict[str, Any] = {"quality": pl.Float32}
+SCORES: dict[str, Any] = {"quality": pl.Float32, "clip": pl.Float32}
 RULES = Rules(
     list=(
         Rule(name="low", when="quality < 3", then="drop"),
@@ -41,6 +44,10 @@ def source(name: str, rows: Sequence[Row], quarantined: Sequence[int] = ()) -> S
             "position": pl.Series([p for p in range(published) if p not in quarantined], dtype=pl.Int64),
             "quality": pl.Series(qualities, dtype=pl.Float32),
             "quality_state": pl.Series([q if isinstance(q, str) else None for q, _ in rows], dtype=pl.String),
+            "clip": pl.Series([None if row % 4 == 3 else row * 7 % 5 for row in range(len(rows))], dtype=pl.Float32),
+            "num_turns": pl.Series([2 + row % 2 for row in range(len(rows))], dtype=pl.Int32),
+            "num_tokens": pl.Series([30 + row for row in range(len(rows))], dtype=pl.Int32),
+            "answer_tokens": pl.Series([25] * len(rows), dtype=pl.Int32),
             "num_images": pl.Series([row % 3 for row in range(len(rows))], dtype=pl.Int32),
             "question_chars": pl.Series([10 + row for row in range(len(rows))], dtype=pl.Int32),
             "answer_chars": pl.Series([100] * len(rows), dtype=pl.Int32),
@@ -62,6 +69,15 @@ def items_of(sources: Mapping[str, SourceScores]) -> Items:
     return items
 
 
+def tiles(source: str, keys: pl.Series, most: int) -> pl.Series:
+    """As many tiles as the row number, limited."""
+    return pl.Series([min(int(key.rsplit("/", 1)[1]), most) for key in keys], dtype=pl.Int32)
+
+
+EXCLUDED = (0, 3, 99)
+"""Row numbers in the list of every `exclude` take."""
+
+
 def made(
     entries: Sequence[Entry], *sources: SourceScores, rules: Rules = RULES, **fields: Any
 ) -> tuple[Mixture, Manifest]:
@@ -74,10 +90,14 @@ def made(
         )
         for entry in entries
     }
-    (stage,) = plan(recipe, facts, SCORES).stages
-    mixture = mix(recipe, stage, by_name, source_of, items_of(by_name))
+    lists = {("sft", entry.id): EXCLUDED for entry in entries if entry.take.kind == "exclude"}
+    mine = plan(recipe, facts, SCORES, excluded=lists)
+    (stage,) = mine.stages
+    mixture = mix(recipe, stage, by_name, source_of, items_of(by_name), tiles)
     digests = Digests(ids=digest(mixture.ids), decisions=digest(mixture.decisions), clusters=digest(mixture.clusters))
-    return mixture, report(recipe, stage, by_name, source_of, mixture, judge="tiny", digests=digests)
+    return mixture, report(
+        recipe, stage, by_name, source_of, mixture, told=Told("tiny", mine.faithful()), digests=digests
+    )
 
 
 def digest(frame: pl.DataFrame) -> str:
@@ -123,7 +143,9 @@ def test_every_step_leaves_its_count() -> None:
     assert outcomes(mixture, "a")[9] == "not_taken"
     assert one.rules == {"low": 1, "middling": 1, "praised": 1}
     assert one.quarantine == {"broken_record": 1}
-    assert one.take == {"kind": "first", "rows": 10, "rounding": "ceil"}
+    assert one.take == {"kind": "first", "rows": 10}
+    assert one.asked == 10
+    assert (one.repeat, one.repeat_solved, one.repeat_exact, one.passes) == (1.5, None, 1.5, 1.5)
     assert manifest.totals == one.counts
     assert manifest.domains["general"].repeat == 1.0
 
@@ -135,7 +157,9 @@ def test_tables_have_their_schemas_and_order() -> None:
     assert mixture.ids.schema == IDS
     assert mixture.decisions["entry"].to_list() == ["a"] * 3 + ["b"] * 3
     assert mixture.decisions["position"].to_list() == [0, 1, 2] * 2
-    assert mixture.ids.rows() == [(entry, f"s/train/000{row}", 1) for entry in "ab" for row in (0, 2)]
+    assert mixture.ids.rows() == [
+        (entry, f"s/train/000{row}", 1, 30 + row, 25, row, None) for entry in "ab" for row in (0, 2)
+    ]
 
 
 def test_a_row_that_is_not_taken_has_neither_rule_nor_reason() -> None:
@@ -202,16 +226,35 @@ def test_off_keeps_duplicates() -> None:
 def test_pictures_and_characters_count_repeats() -> None:
     # rows 0, 1, 2 hold 0, 1, 2 pictures and 110, 111, 112 characters
     entry = Entry(id="a", source="s", repeat=3)
-    (one,) = made([entry], source("s", [(8, 0), (1, 1), (8, 2)]))[1].entries
-    assert (one.pictures, one.characters) == (3 * 2, 3 * (110 + 112))
+    _, manifest = made([entry], source("s", [(8, 0), (1, 1), (8, 2)]))
+    expected = Sizes(turns=12, characters=3 * (110 + 112), tokens=3 * (30 + 32), answer_tokens=150, pictures=3 * 2)
+    assert manifest.entries[0].sizes == manifest.sizes == manifest.domains["general"].sizes == expected
+    assert manifest.domains["general"].share == 1
+    assert manifest.licences == {"cc0": 6}
+
+
+def test_tiles_are_counted_where_an_entry_says_how_many() -> None:
+    entries = [Entry(id="a", source="s", max_tiles=2, repeat=2), Entry(id="b", source="s")]
+    mixture, manifest = made(entries, source("s", good(1, 2, 3, 4)))
+    assert mixture.ids["tiles"].to_list() == [0, 1, 2, 2, None, None, None, None]
+    assert [entry.sizes.tiles for entry in manifest.entries] == [2 * 5, None]
+    assert manifest.sizes.tiles == 10
+
+
+def test_a_factor_below_one_leaves_rows_out_as_capped() -> None:
+    mixture, manifest = made([Entry(id="a", source="s", repeat=0.5)], source("s", good(1, 2, 3, 4, 5)))
+    counts = manifest.totals
+    assert (counts.written, counts.capped, counts.emitted) == (2, 3, 2)
+    assert sorted(outcomes(mixture, "a")) == ["capped"] * 3 + ["written"] * 2
 
 
 def test_exempt_entries_are_named_with_the_reason() -> None:
     low = {"name": "low", "when": "quality < 3", "then": "drop", "exempt": [{"entry": "a", "reason": "exact answers"}]}
-    entries = [Entry(id="a", source="s"), Entry(id="b", source="s")]
+    spared = {"id": "c", "source": "s", "exempt": [{"rule": "low", "reason": "graded by hand"}]}
+    entries = [Entry(id="a", source="s"), Entry(id="b", source="s"), Entry.model_validate(spared)]
     _, manifest = made(entries, source("s", [(1, 0)]), rules=Rules.model_validate({"list": [low]}))
-    assert [entry.exempt for entry in manifest.entries] == [{"low": "exact answers"}, {}]
-    assert [entry.counts.keep for entry in manifest.entries] == [1, 0]
+    assert [entry.exempt for entry in manifest.entries] == [{"low": "exact answers"}, {}, {"low": "graded by hand"}]
+    assert [entry.counts.keep for entry in manifest.entries] == [1, 0, 1]
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -231,21 +274,111 @@ def test_a_lost_row_is_noticed() -> None:
     facts = {("sft", "a"): SourceFacts(name="s", licence="cc0", rows=2, status="resolved")}
     (stage,) = plan(recipe, facts, SCORES).stages
     sources = {"s": source("s", good(1, 2))}
-    mixture = mix(recipe, stage, sources, {"a": "s"}, items_of(sources))
-    broken = mixture.decisions.with_columns(pl.lit(None, pl.String).alias("outcome"))
+    mixture = mix(recipe, stage, sources, {"a": "s"}, items_of(sources), tiles)
+    part = mixture.parts["a"]
+    broken = replace(mixture, parts={"a": part._replace(outcome=part.outcome * 0)})
     with pytest.raises(ConservationError, match=r"mixture `mine\.sft`: `keep` is 2, its parts add up to 0"):
-        report(recipe, stage, sources, {"a": "s"}, mixture._replace(decisions=broken), judge="off", digests=NO_DIGESTS)
+        report(recipe, stage, sources, {"a": "s"}, broken, told=Told("off", True), digests=NO_DIGESTS)
+
+
+# targets
+
+
+def targeted(entries: list[dict[str, Any]], targets: dict[str, Any], *sources: SourceScores) -> Manifest:
+    return made(
+        [Entry.model_validate({"source": "s", **entry}) for entry in entries],
+        *sources,
+        targets=Targets.model_validate(targets),
+        dedup=Dedup(level="off"),
+    )[1]
+
+
+def test_targets_in_rows_are_met_exactly_and_both_factors_are_shown() -> None:
+    ten = source("s", good(*range(10)))
+    manifest = targeted(
+        [{"id": "a", "domain": "chat"}, {"id": "b", "domain": "chart", "repeat": 2}, {"id": "c", "domain": "other"}],
+        {"amounts": {"chat": 13, "chart": 7}},
+        ten,
+    )
+    assert [entry.counts.emitted for entry in manifest.entries] == [13, 7, 10]
+    assert [entry.repeat for entry in manifest.entries] == [1, 2, 1]
+    assert [entry.repeat_solved for entry in manifest.entries] == [1.3, 0.7, None]
+    assert [entry.repeat_exact for entry in manifest.entries] == [1.3, 1, 1]
+    assert [entry.counts.written for entry in manifest.entries] == [10, 7, 10]
+    assert manifest.unmet == []
+    assert manifest.targets is not None and manifest.targets["amounts"] == {"chat": 13, "chart": 7}
+
+
+def test_written_factors_set_the_balance_within_a_domain() -> None:
+    manifest = targeted(
+        [{"id": "a", "repeat": 3}, {"id": "b"}], {"amounts": {"general": 20}}, source("s", good(*range(10)))
+    )
+    assert [entry.counts.emitted for entry in manifest.entries] == [15, 5]
+
+
+def test_limits_hold_for_the_factors_that_come_out() -> None:
+    manifest = targeted(
+        [{"id": "a", "repeat": 2}, {"id": "b"}],
+        {"amounts": {"general": 1000}, "limits": {"most": 3}},
+        source("s", good(*range(10))),
+    )
+    assert [entry.repeat_solved for entry in manifest.entries] == [3, 1.5]
+    assert [entry.counts.emitted for entry in manifest.entries] == [30, 15]
+    assert manifest.unmet == ["domain `general`: 1,000 rows need 33.3 x what is there, the limit is at most 1.5 x: 45"]
+
+
+def test_targets_in_tokens_come_as_near_as_rows_allow() -> None:
+    # rows of 30, 31 ... 39 tokens
+    manifest = targeted([{"id": "a"}], {"unit": "tokens", "amounts": {"general": 500}}, source("s", good(*range(10))))
+    assert abs(manifest.sizes.tokens - 500) <= 20
+    assert manifest.entries[0].repeat_solved == pytest.approx(500 / 345, abs=1e-6)
+
+
+def test_text_rows_follow_the_factor_of_a_domain_that_is_counted_in_images() -> None:
+    text = source("t", good(50))  # its one row has no picture
+    manifest = targeted(
+        [{"id": "a"}, {"id": "b", "source": "t"}],
+        {"unit": "images", "amounts": {"general": 18}},
+        source("s", good(*range(10))),
+        text,
+    )
+    assert manifest.sizes.pictures == 18
+    assert [entry.repeat_solved for entry in manifest.entries] == [2, 2]
+    assert [entry.counts.emitted for entry in manifest.entries] == [20, 2]
+
+
+def test_a_target_for_rows_that_nobody_kept_is_explained() -> None:
+    manifest = targeted(
+        [{"id": "a", "domain": "chat"}, {"id": "b", "domain": "chart", "source": "t"}],
+        {"shares": {"chat": 1, "chart": 1}, "total": 8},
+        source("s", good(1, 2, 3)),
+        source("t", [(1, 1)]),
+    )
+    assert [entry.counts.emitted for entry in manifest.entries] == [8, 0]
+    assert manifest.unmet == ["domain `chart`: it has no rows left to repeat"]
 
 
 # random mixtures
 
 
 QUALITIES = st.sampled_from([0, 2.5, 4, 8, 10, "not_applicable", "not_asked", "no_answer", "error"])
+KINDS = st.sampled_from([("first", None), ("end", None), ("random", None), ("top", "clip")])
+AMOUNTS = st.one_of(
+    st.fixed_dictionaries({"rows": st.integers(0, 15)}),
+    st.fixed_dictionaries({"percent": st.integers(0, 100)}),
+    st.fixed_dictionaries({"fraction": st.floats(0, 1)}),
+)
 TAKES = st.one_of(
     st.just({"kind": "all"}),
-    st.fixed_dictionaries({"kind": st.sampled_from(["first", "end", "random"]), "rows": st.integers(0, 15)}),
-    st.fixed_dictionaries({"kind": st.sampled_from(["first", "end", "random"]), "percent": st.integers(0, 100)}),
+    st.just({"kind": "exclude", "file": "rows.json"}),
+    st.fixed_dictionaries({"kind": st.just("even"), "rows": st.integers(0, 15)}),
+    st.tuples(KINDS, AMOUNTS).map(lambda drawn: {"kind": drawn[0][0], "by": drawn[0][1], **drawn[1]}),
 )
+SLICES = st.none() | st.tuples(st.integers(0, 49), st.integers(50, 100)).map(
+    lambda ends: {"start": ends[0], "end": ends[1]}
+)
+UNITS = st.sampled_from(["rows", "images", "turns", "tokens"])
+LIMITS = st.sampled_from([{}, {"most": 1.5}, {"least": 0.5, "most": 3}, {"least": 1, "most": 1}])
 
 
 @st.composite
@@ -265,6 +398,7 @@ def entry_drawn(name: str) -> st.SearchStrategy[Entry]:
             "id": st.just(name),
             "source": st.sampled_from(["s", "t"]),
             "domain": st.sampled_from(["chat", "chart"]),
+            "slice": SLICES,
             "take": TAKES,
             "cap": st.none() | st.integers(0, 6),
             "repeat": st.sampled_from([0.3, 1, 1.5, 2, 3.999]),
@@ -290,8 +424,11 @@ def test_every_row_is_accounted_for(drawn: tuple[list[Entry], list[SourceScores]
         assert counts.made == counts.not_taken + counts.keep + counts.drop + counts.review + counts.unscored
         assert counts.keep == counts.duplicates + counts.capped + counts.written
         unique = counts.keep - counts.duplicates
-        assert counts.written == (unique if entry.cap is None else min(entry.cap, unique))
-        assert counts.emitted == floor(round(entry.repeat * 1000) * counts.written / 1000)
+        chosen = unique if entry.cap is None else min(entry.cap, unique)
+        assert counts.emitted == floor(round(entry.repeat * 1000) * chosen / 1000)
+        # a factor below 1 leaves rows out
+        assert counts.written == min(chosen, counts.emitted)
+        assert counts.made - counts.not_taken <= one.asked
         rows = mixture.decisions.filter(pl.col("entry") == entry.id)
         assert sorted(rows["key"]) == sorted(origin.scores["key"])
         assert counts.emitted == rows["times"].sum()
@@ -318,8 +455,9 @@ def test_the_order_of_entries_changes_no_row(drawn: tuple[list[Entry], list[Sour
     before, first = made(entries, *sources, dedup=Dedup(level=level))
     shuffled = random.sample(list(entries), len(entries))
     after, second = made(shuffled, *sources[::-1], dedup=Dedup(level=level))
-    for one, other in zip(before, after, strict=True):
-        assert_frame_equal(one, other)
+    assert_frame_equal(before.decisions, after.decisions)
+    assert_frame_equal(before.clusters, after.clusters)
+    assert_frame_equal(before.ids, after.ids)
     assert {entry.id: entry for entry in first.entries} == {entry.id: entry for entry in second.entries}
     assert first.domains == second.domains
     assert first.totals == second.totals
@@ -352,6 +490,47 @@ def test_an_entry_does_not_feel_its_neighbours_without_dedup(
     assert_frame_equal(together.decisions.filter(pl.col("entry") == alone.id), single.decisions)
 
 
+@st.composite
+def targets_drawn(draw: Any, entries: Sequence[Entry]) -> Targets:
+    domains = sorted({entry.domain for entry in entries})
+    fields: dict[str, Any] = {"unit": draw(UNITS), "limits": draw(LIMITS)}
+    match draw(st.sampled_from(["amounts", "shares", "temperature"])):
+        case "amounts":
+            fields["amounts"] = {name: draw(st.integers(0, 60)) for name in domains}
+        case "shares":
+            fields["shares"] = {name: draw(st.integers(1, 9)) for name in domains}
+        case _:
+            fields["temperature"] = draw(st.sampled_from([0.5, 1, 2, 10]))
+    if not fields.get("amounts"):
+        fields["total"] = draw(st.none() | st.integers(1, 200))
+    return Targets.model_validate(fields)
+
+
+@settings(max_examples=100, deadline=None)
+@given(MIXES, st.data(), st.randoms(use_true_random=False))
+def test_balanced_mixtures_keep_the_law_the_limits_and_the_sum(
+    drawn: tuple[list[Entry], list[SourceScores], Any], data: Any, random: Any
+) -> None:
+    entries, sources, level = drawn
+    targets = data.draw(targets_drawn(entries))
+    mixture, manifest = made(entries, *sources, dedup=Dedup(level=level), targets=targets)
+    for entry, one in zip(entries, manifest.entries, strict=True):
+        rows = mixture.decisions.filter((pl.col("entry") == entry.id) & pl.col("times").gt(0))
+        assert (rows.height, rows["times"].sum()) == (one.counts.written, one.counts.emitted)
+        assert one.counts.emitted == mixture.ids.filter(pl.col("entry") == entry.id)["times"].sum()
+        if rows.height:
+            assert rows["times"].max() - rows["times"].min() <= 1  # type: ignore[operator]  # integers
+        if one.repeat_solved is not None:
+            assert one.repeat_solved <= targets.limits.most + 1e-6
+    if targets.unit == "rows" and targets.amounts and not manifest.unmet:
+        assert {name: domain.emitted for name, domain in manifest.domains.items()} == targets.amounts
+    if targets.unit == "rows" and targets.total is not None and not manifest.unmet:
+        assert manifest.totals.emitted == targets.total
+    shuffled = random.sample(list(entries), len(entries))
+    again, _ = made(shuffled, *sources[::-1], dedup=Dedup(level=level), targets=targets)
+    assert_frame_equal(mixture.ids, again.ids)
+
+
 # digests
 
 
@@ -380,6 +559,9 @@ def test_equal_content_has_an_equal_digest() -> None:
         (ROWS, {"cap": 1}),
         (ROWS, {"take": {"kind": "first", "rows": 4}}),
         (ROWS, {"domain": "chat"}),
+        (ROWS, {"max_tiles": 2}),
+        (ROWS, {"languages": ["en"]}),
+        (ROWS, {"assumed": "everything"}),
     ],
 )
 def test_any_decision_changes_the_digest(rows: list[Row], fields: dict[str, Any]) -> None:

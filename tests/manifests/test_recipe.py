@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from manifests.recipe import RECIPES, Recipe, load_recipe, parse_recipe
+from manifests.load import RECIPES, load_recipe, parse_recipe
+from manifests.recipe import Recipe
 from shards.errors import RecipeError
 
 ENTRY = "{id: a, source: s}"
@@ -43,9 +44,33 @@ def complaint(text: str) -> str:
         (entry("repeat: .inf"), ["`entries.0.repeat`", "finite", "`inf`"]),
         (entry("repeat: often"), ["`entries.0.repeat`", "number", "`often`"]),
         (entry("take: {kind: last, rows: 3}"), ["`entries.0.take.kind`", "'end'", "`last`"]),
-        (entry("take: {kind: first}"), ["`entries.0.take`", "`first` needs either `rows` or `percent`"]),
-        (entry("take: {kind: end, rows: 3, percent: 1}"), ["`entries.0.take`", "`end` needs either"]),
-        (entry("take: {rows: 3}"), ["`entries.0.take`", "`all` takes neither"]),
+        (
+            entry("take: {kind: first}"),
+            ["`entries.0.take`", "`first` takes exactly one of `rows` or `percent` or `fraction`"],
+        ),
+        (entry("take: {kind: end, rows: 3, percent: 1}"), ["`entries.0.take`", "`end` takes exactly one of"]),
+        (entry("take: {rows: 3}"), ["`entries.0.take`", "`all` takes no amount"]),
+        (entry("take: {kind: even, percent: 3}"), ["`entries.0.take`", "`even` takes exactly one of `rows`"]),
+        (entry("take: {kind: exclude, rows: 3}"), ["`entries.0.take`", "`exclude` takes exactly one of `file`"]),
+        (entry("take: {kind: top, rows: 3}"), ["`entries.0.take`", "`by` names the score of `top`"]),
+        (entry("take: {kind: first, rows: 3, by: clip}"), ["`entries.0.take`", "`by` names the score of `top`"]),
+        (entry("take: {kind: first, rows: 3, rounding: ceil}"), ["`entries.0.take`", "`rounding` needs"]),
+        (entry("take: {kind: first, fraction: 1.5}"), ["`entries.0.take.fraction`", "`1.5`"]),
+        (entry("slice: {start: 30, end: 30}"), ["`entries.0.slice`", "slice from 30 to 30 percent is empty"]),
+        (entry("slice: {end: 101}"), ["`entries.0.slice.end`", "100", "`101`"]),
+        (entry("assumed: ''"), ["`entries.0.assumed`", "at least 1 character"]),
+        (entry("exempt: [{rule: low}]"), ["`entries.0.exempt.0.reason`", "required"]),
+        (entry("languages: [english]"), ["`entries.0.languages.0`", "`english`"]),
+        (entry("max_tiles: 0"), ["`entries.0.max_tiles`", "`0`"]),
+        (entry("frames: {least: 8}"), ["`entries.0.frames.most`", "required"]),
+        (ONE + "unresolved: ignore", ["`unresolved`", "'skip'", "`ignore`"]),
+        (ONE + "scale: 0", ["`scale`", "greater than 0", "`0`"]),
+        (ONE + "scale: 1.5", ["`scale`", "less than or equal to 1", "`1.5`"]),
+        (ONE + "targets: {}", ["`targets`", "exactly one of `amounts`, `shares` and `temperature`"]),
+        (ONE + "extends: demo", ["`extends`", "unknown key"]),
+        (entry("remove: true"), ["`entries.0.remove`", "unknown key"]),
+        (ONE + "name: y", ["not YAML", "line 3", "`name` stands twice"]),
+        (entry("take: {kind: all, kind: first}"), ["not YAML", "`kind` stands twice"]),
         (entry("take: {kind: first, rows: -1}"), ["`entries.0.take.rows`", "`-1`"]),
         (entry("take: {kind: first, percent: 100.5}"), ["`entries.0.take.percent`", "100", "`100.5`"]),
         (entry("take: {kind: first, percent: .nan}"), ["`entries.0.take.percent`", "finite", "`nan`"]),

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
@@ -7,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from manifests import verdicts
 from manifests.recipe import Entry, Exempt, Rule, Rules, Where
-from manifests.rules import RULE_SETS, compose, decide, load_rule_set, parse, to_ask
+from manifests.rules import RULE_SETS, Predicate, compose, load_rule_set, parse, to_ask
 from shards.errors import RecipeError
 
 SCORES: dict[str, Any] = {
@@ -36,6 +38,11 @@ def table(**columns: list[Any]) -> pl.DataFrame:
         states = [value if gone else None for value, gone in zip(values, null, strict=True)]
         series += [pl.Series(name, plain, SCORES[name]), pl.Series(f"{name}_state", states, pl.String)]
     return pl.DataFrame(series)
+
+
+def decide(frame: pl.DataFrame, predicates: Sequence[Predicate], entry: Entry) -> pl.DataFrame:
+    """Verdicts in words."""
+    return verdicts.words(verdicts.decide(frame, predicates, entry), predicates)
 
 
 def decided(frame: pl.DataFrame, *rules: Rule, entry: Entry = ENTRY) -> list[tuple[Any, ...]]:

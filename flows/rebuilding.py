@@ -1,0 +1,76 @@
+"""Finished mixtures made again from the scores in the store: what `decide` and `verify` share."""
+
+import json
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import polars as pl
+
+from flows.mixes import Mix
+from flows.mixing import EXCLUDED_FILE, SCORES_FILE, DedupItems, PictureTiles, StoredSources
+from manifests.mixture import Mixture, SourceScores, mix
+from manifests.plan import PlannedStage
+from manifests.recipe import Recipe
+from manifests.restore import recipe_of, stage_of
+from shards.schema import STATE_SUFFIX
+from shards.store import Box
+
+
+class Stored(NamedTuple):
+    """What a finished mixture was made from: scores by source name, source by entry id, shards by source name."""
+
+    sources: StoredSources
+    source_of: Mapping[str, str]
+    shards: Mapping[str, Box]
+
+
+def stored(built: Mix, stage: PlannedStage) -> Stored:
+    """The inputs of a finished mixture, with judge scores as the rules saw them; `stage` says which are read."""
+    source_of = {entry.id: entry.source for entry in built.manifest.entries}
+    facts = {
+        entry.source: SourceScores(
+            entry.source,
+            entry.licence,
+            entry.shards,
+            entry.counts.read,
+            entry.quarantine,
+            entry.repairs,
+            pl.DataFrame(),
+            entry.revision,
+            entry.reading,
+        )
+        for entry in built.manifest.entries
+    }
+    shards = {source: built.shards(source) for source in facts}
+    return Stored(StoredSources(built.box.path / SCORES_FILE, facts, stage), source_of, shards)
+
+
+def mix_again(built: Mix, recipe: Recipe, stage: PlannedStage, inputs: Stored) -> Mixture:
+    """The mixture of a stage, perhaps with other rules, from the inputs of a finished one."""
+    items = DedupItems(built.store, inputs.sources, inputs.shards)
+    return mix(recipe, stage, inputs.sources, inputs.source_of, items, PictureTiles(inputs.shards))
+
+
+def rebuilt(built: Mix) -> Mixture:
+    """A finished mixture made again from its manifest and the store alone.
+
+    Raises:
+        RecipeError: a rule of the manifest that its scores do not fit.
+        StoreError: measures of pictures are gone.
+    """
+    stage = stage_of(built.manifest, score_types(built), excluded_rows(built))
+    return mix_again(built, recipe_of(built.manifest, stage), stage, stored(built, stage))
+
+
+def score_types(built: Mix) -> dict[str, pl.DataType]:
+    """Dtypes of the scores of a finished mixture, by name."""
+    schema = pl.read_parquet_schema(built.box.path / SCORES_FILE)
+    places = {"source", "key", "position"}
+    return {name: kind for name, kind in schema.items() if name not in places and not name.endswith(STATE_SUFFIX)}
+
+
+def excluded_rows(built: Mix) -> dict[str, tuple[int, ...]]:
+    """Row numbers that `exclude` takes left out, by entry."""
+    if built.manifest.digests.excluded is None:
+        return {}
+    return {name: tuple(rows) for name, rows in json.loads((built.box.path / EXCLUDED_FILE).read_bytes()).items()}

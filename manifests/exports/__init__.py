@@ -1,0 +1,1 @@
+"""Mixtures in the formats that trainers load."""

@@ -1,0 +1,105 @@
+"""Scores of pictures, of those that do not decode too."""
+
+import hashlib
+import io
+from pathlib import Path
+
+import polars as pl
+import pytest
+from PIL import Image as PillowImage
+
+from filters.pictures import PictureBasics
+from flows.executor import LocalRunner
+from flows.scoring import PICTURE_STATE, FilterSet, load_scores, picture_table, score_sources
+from manifests.recipe import Entry, Rule
+from manifests.rules import parse
+from manifests.verdicts import decide, words
+from shards.files import write_table
+from shards.pack import Image, PackWriter
+from shards.picture import Facts
+from shards.sample import SampleRow, ShardCounts, ShardsIndex, sample_path, write_samples
+from shards.store import Box, Store
+from sources.spec import Source
+
+FILTERS = FilterSet((), (PictureBasics(),), ())
+SOURCE = Source(name="s", layout="llava", files=("x.json",))
+
+
+def png(width: int) -> bytes:
+    buffer = io.BytesIO()
+    PillowImage.linear_gradient("L").resize((width, 30)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+GOOD, WIDE, BROKEN = png(30), png(90), png(50)[:-40]
+
+
+def shards_of(store: Path, *groups: tuple[bytes, ...]) -> Box:
+    """A finished box of one shard; its pictures are stored without a look at them."""
+    box = Store(store).box("shards", SOURCE.name, "0" * 20)
+    stored: dict[bytes, Image] = {}
+    with PackWriter(store, box.name, "pictures-00000") as packs:
+        for data in dict.fromkeys(data for group in groups for data in group):
+            stored[data] = packs.add(data, hashlib.sha256(data).hexdigest(), Facts(30, 30, "PNG"))
+    rows = [
+        SampleRow(f"s/{row}", row, (), tuple(stored[data] for data in group), (), "{}")
+        for row, group in enumerate(groups)
+    ]
+    write_samples(sample_path(box.path, 0), rows)
+    write_table(box.path / "pictures.parquet", pl.DataFrame(list(stored.values()), list(Image._fields), orient="row"))
+    counts = ShardCounts(samples=len(rows), quarantined=0, items=len(rows))
+    box.finish(
+        ShardsIndex(
+            source=SOURCE.name,
+            fingerprint="0",
+            items=len(rows),
+            samples=len(rows),
+            quarantined={},
+            repairs={},
+            pictures=len(stored),
+            picture_bytes=0,
+            shards=[counts],
+        )
+    )
+    return box
+
+
+@pytest.fixture
+def scored(tmp_path: Path) -> tuple[Store, Box]:
+    """Samples with good pictures, without any, with a broken one alone and beside a good one."""
+    box = shards_of(tmp_path, (GOOD, WIDE), (), (BROKEN,), (GOOD, BROKEN))
+    score_sources(LocalRunner(None), Store(tmp_path), FILTERS, {SOURCE.name: (SOURCE, box)})
+    return Store(tmp_path), box
+
+
+def test_a_picture_that_does_not_decode_has_no_measures_and_a_state(scored: tuple[Store, Box]) -> None:
+    store, box = scored
+    table = picture_table(store, PictureBasics(), box)
+    assert table.columns == ["sha256", PICTURE_STATE, *PictureBasics.writes]
+    assert table[PICTURE_STATE].to_list() == [None, None, "error"]
+    assert table.row(2)[2:] == (None,) * len(PictureBasics.writes)
+    assert table["side_px"].to_list() == [30, 30, None]
+
+
+def test_a_sample_with_such_a_picture_has_no_scores_and_a_state(scored: tuple[Store, Box]) -> None:
+    frame = load_scores(scored[0], FILTERS, SOURCE, scored[1])
+    for score in PictureBasics.reduces:
+        assert frame[score].is_null().to_list() == [False, True, True, True]
+        assert frame[f"{score}_state"].to_list() == [None, "not_applicable", "error", "error"]
+    assert frame["aspect"].to_list() == [3.0, None, None, None]
+    assert frame.dtypes[:2] == [pl.String, pl.Int64]
+
+
+def test_such_a_sample_is_unscored_and_not_kept(scored: tuple[Store, Box]) -> None:
+    frame = load_scores(scored[0], FILTERS, SOURCE, scored[1])
+    rules = parse((Rule(name="thin", when="aspect > 2", then="drop"),), FILTERS.scores())
+    verdicts = decide(frame, rules, Entry(id="a", source="s", domain="chat"))
+    assert words(verdicts, rules)["verdict"].to_list() == ["drop", "keep", "unscored", "unscored"]
+
+
+def test_a_source_without_pictures_has_an_empty_table(tmp_path: Path) -> None:
+    box = shards_of(tmp_path, ())
+    write_table(box.path / "pictures.parquet", pl.DataFrame(schema=dict.fromkeys(Image._fields, pl.String)))
+    score_sources(LocalRunner(None), Store(tmp_path), FILTERS, {SOURCE.name: (SOURCE, box)})
+    assert picture_table(Store(tmp_path), PictureBasics(), box).height == 0
+    assert load_scores(Store(tmp_path), FILTERS, SOURCE, box)["aspect_state"].to_list() == ["not_applicable"]
