@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 STORE ?= .vlmix
 
-.PHONY: mix test test-fast test-integration check mini-hub bench clean
+.PHONY: mix test test-fast test-integration check mini-hub interop bench clean
 
 mix: $(INSTALLED)  ## the main job: build the demo mixture and its report
 	$(BIN)/vlmix run build-sft-mix --recipe demo --store $(STORE)
@@ -27,10 +27,16 @@ check: $(INSTALLED)  ## format, lint, types, build
 mini-hub: $(INSTALLED)  ## fetch and convert a miniature of every readable catalogue source through a local hub
 	$(BIN)/pytest -m integration tests/sources/test_mini_hub.py
 
+interop: $(INSTALLED)  ## make the environments of the outside readers and read every export back with them
+	$(BIN)/python tests/interop/environments.py
+	$(BIN)/pytest -m integration tests/interop
+
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.hamming
 	$(BIN)/python -m benchmarks.fetch
 	$(BIN)/python -m benchmarks.shards --megabytes 500 --folder $(VENV)/bench
+	$(BIN)/python -m benchmarks.mixing --rows 10000000
+	$(BIN)/python -m benchmarks.exports --rows 200000 --folder $(VENV)/bench
 
 clean:
 	rm -rf $(VENV) $(STORE) dist .mypy_cache .ruff_cache .pytest_cache

@@ -12,7 +12,9 @@ Source: megatron-energon 7.4.1, flavors/webdataset/prepare.py, tools/prepare.py 
 """
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -92,8 +94,10 @@ def _prepare(out: Path, sets: dict[str, list[str]]) -> None:
         return
     from megatron.energon.flavors.webdataset import BaseWebdatasetFactory
 
-    for name, tars in sets.items():
-        BaseWebdatasetFactory.prepare_dataset(out / name, tars, split_parts_ratio=[("train", 1.0)], workers=1)
+    # the package prints its progress, where a document for programs may be asked for
+    with redirect_stdout(sys.stderr):
+        for name, tars in sets.items():
+            BaseWebdatasetFactory.prepare_dataset(out / name, tars, split_parts_ratio=[("train", 1.0)], workers=1)
 
 
 def _write_script(out: Path, names: list[str]) -> None:
