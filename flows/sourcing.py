@@ -14,7 +14,7 @@ from shards.store import Box, Store
 from sources import convert, gather
 from sources.client import FetchPolicy
 from sources.fetch import download
-from sources.raw import Digests, RawDigest, RawFile, archive_files, picture_file, raw_files
+from sources.raw import Digests, RawContent, RawFile, archive_files, picture_file, raw_files
 from sources.scan import ScanIndex, scan, scan_box
 from sources.spec import Source
 
@@ -98,7 +98,7 @@ def _pictures_fingerprint(job: SourceJob, refs: pl.DataFrame, gathered: Box | No
     return fingerprint("folder", found)
 
 
-def _digest(root: Path, name: str, digests: Digests) -> list[RawDigest]:
+def _digest(root: Path, name: str, digests: Digests) -> list[RawContent]:
     try:
         return [digests(RawFile(name, picture_file(root, name)))]
     except PictureError:

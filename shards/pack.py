@@ -9,21 +9,19 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import fsspec
-import pyarrow as pa
 from pydantic import BaseModel
 
+from shards.arrow_file import ArrowFile
 from shards.errors import StoreError
 from shards.files import replacing
 from shards.picture import Facts, Picture, decode
 
-PICTURE: Final = pa.schema([pa.field("sha256", pa.string(), False), pa.field("bytes", pa.large_binary(), False)])
 PACK_BYTES: Final = 256 << 20
 """Size at which a new pack is begun."""
 _MIRROR: Final = "mirror/"
-_PADDING: Final = 8  # Arrow IPC pads each buffer to this many bytes
 
 
 class Image(NamedTuple):
@@ -91,29 +89,21 @@ class _Pack:
     def __init__(self, store: Path, name: str) -> None:
         self.name = name
         self._replacing = replacing(store / name)
-        self._file: IO[bytes] = self._replacing.__enter__().open("wb")
-        self._writer = pa.ipc.new_file(self._file, PICTURE)
-        self._rows = 0
+        self._file = ArrowFile(self._replacing.__enter__())
 
     @property
     def full(self) -> bool:
-        return self._file.tell() >= PACK_BYTES
+        return self._file.size >= PACK_BYTES
 
     def append(self, data: bytes, sha256: str) -> tuple[int, int]:
-        batch = pa.record_batch([pa.array([sha256]), pa.array([data], pa.large_binary())], schema=PICTURE)
-        self._writer.write_batch(batch)
-        # the bytes are the last buffer of the batch, padded to the alignment of the format
-        padded = -(-len(data) // _PADDING) * _PADDING
-        self._rows += 1
-        return self._rows - 1, self._file.tell() - padded
+        return self._file.append(data, sha256)
 
     def close(self) -> None:
-        self._writer.close()
         self._file.close()
         self._replacing.__exit__(None, None, None)
 
     def discard(self) -> None:
-        self._file.close()
+        self._file.discard()
         error = KeyboardInterrupt()
         try:
             self._replacing.__exit__(KeyboardInterrupt, error, None)

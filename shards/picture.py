@@ -75,22 +75,25 @@ class Picture:
 def inspect(data: bytes) -> Facts:
     """Size and format of an encoded picture that is certain to decode.
 
-    A JPEG is proven by its structure (shards/jpeg.py, 0.06 ms for 100 kB, 1.1 ms to decode). Other pictures are
+    A JPEG is proven by its structure (shards/jpeg.py, 0.03 ms for 100 kB, 1.1 ms to decode). Other pictures are
     decoded: a PNG would have to be inflated, which is two thirds of the work; the data of a WebP say nowhere how long
     they have to be.
 
     Raises:
         PictureError: as `decode`, for the same pictures.
     """
-    if data.startswith(_JPEG):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image = _open(data)  # Pillow's own look at the header; it decodes nothing
-        # a MPO has frames of its own
-        if image.format == "JPEG" and image.width * image.height <= MAX_PIXELS and jpeg.decodable(data):
-            return Facts(image.width, image.height, image.format)
+    proof = jpeg.prove(data) if data.startswith(_JPEG) else None
+    if proof and proof.width * proof.height <= MAX_PIXELS and (proof.is_plain or _opens_as_jpeg(data)):
+        return Facts(proof.width, proof.height, "JPEG")
     picture = decode(data)
     return Facts(picture.width, picture.height, picture.format)
+
+
+def _opens_as_jpeg(data: bytes) -> bool:
+    """Pillow's own look at the header; it decodes nothing. A MPO has frames of its own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _open(data).format == "JPEG"
 
 
 def decode(data: bytes) -> Picture:

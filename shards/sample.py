@@ -1,8 +1,9 @@
 """Sample shards: Arrow IPC files with text and references; picture bytes live in packs."""
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate, chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 import pyarrow as pa
@@ -59,19 +60,8 @@ def sample_path(folder: Path, number: int) -> Path:
 
 def write_samples(path: Path, rows: Sequence[SampleRow]) -> None:
     """Write a shard as one zstd-compressed record batch."""
-    columns = zip(*rows, strict=True) if rows else [[] for _ in SAMPLE.names]
-    key, position, messages, images, videos, meta = (list(column) for column in columns)
-    arrays = [
-        pa.array(key, pa.string()),
-        pa.array(position, pa.int64()),
-        pa.array(
-            [[{"role": role, "text": text} for role, text in turns] for turns in messages],
-            SAMPLE.field("messages").type,
-        ),
-        pa.array([[image._asdict() for image in group] for group in images], SAMPLE.field("images").type),
-        pa.array([list(group) for group in videos], SAMPLE.field("videos").type),
-        pa.array(meta, pa.string()),
-    ]
+    columns = list(zip(*rows, strict=True)) or [()] * len(SAMPLE)
+    arrays = [_array(values, kind.type) for values, kind in zip(columns, SAMPLE, strict=True)]
     options = pa.ipc.IpcWriteOptions(compression="zstd")
     with (
         replacing(path) as temporary,
@@ -79,6 +69,23 @@ def write_samples(path: Path, rows: Sequence[SampleRow]) -> None:
         pa.ipc.new_file(sink, SAMPLE, options=options) as writer,
     ):
         writer.write_batch(pa.record_batch(arrays, schema=SAMPLE))
+
+
+def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Python values as an Arrow array: strings, integers, tuples for structs and sequences of these for lists.
+
+    Null is None, and only text and integers may be it. Done without `pa.array`, which imports pandas where that is
+    installed (0.26 s).
+    """
+    if pa.types.is_list(kind):
+        offsets = _array([0, *accumulate(map(len, values))], pa.int32())
+        return pa.ListArray.from_arrays(offsets, _array(list(chain.from_iterable(values)), kind.value_type), kind)
+    if pa.types.is_struct(kind):
+        columns = list(zip(*values, strict=True)) or [()] * kind.num_fields
+        arrays = [_array(column, part.type) for column, part in zip(columns, kind, strict=True)]
+        return pa.StructArray.from_arrays(arrays, fields=list(kind))
+    series = pl.Series(values, dtype=pl.String if pa.types.is_string(kind) else pl.Int64)
+    return series.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(kind)
 
 
 def read_samples(path: Path, columns: Sequence[str]) -> pl.DataFrame:

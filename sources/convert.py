@@ -10,7 +10,6 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 import polars as pl
-import pyarrow as pa
 
 from shards.errors import GateError, PictureError
 from shards.files import canonical_json, fingerprint, write_bytes, write_table
@@ -208,9 +207,9 @@ def sample_row(
 
 def _write(box: Box, number: int, shard: _Shard) -> ShardCounts:
     write_samples(sample_path(box.path, number), shard.samples)
-    columns = list(zip(*shard.defects, strict=True)) or [()] * len(QUARANTINE.names)
-    quarantine = pa.table([pa.array(column, pa.string()) for column in columns], schema=QUARANTINE)
-    write_table(box.path / f"quarantine-{number:05d}.parquet", quarantine)
+    quarantine = pl.DataFrame(shard.defects, dict.fromkeys(QUARANTINE.names, pl.String), orient="row")
+    table = quarantine.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(QUARANTINE)
+    write_table(box.path / f"quarantine-{number:05d}.parquet", table)
     counts = ShardCounts(samples=len(shard.samples), quarantined=len(shard.defects), items=shard.items)
     write_bytes(_mark(box, number), counts.model_dump_json().encode())
     return counts

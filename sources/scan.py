@@ -11,7 +11,7 @@ from shards.files import fingerprint, write_table
 from shards.store import Box, Store
 from sources.layouts import LAYOUTS, PAIRED, WHOLE_FILE
 from sources.layouts.parquet import skimming
-from sources.raw import PICTURE_FOLDER, RawDigest, RawFile, natural
+from sources.raw import PICTURE_FOLDER, RawContent, RawFile, natural
 from sources.record import NOT_OF_SOURCE, Defect, Layout, Member, PictureRef, Record, Url
 from sources.spec import Source
 
@@ -24,7 +24,7 @@ class ScanIndex(BaseModel):
     The files hold `raw_rows` rows of this source and `others` rows that `only` leaves to other sources.
     """
 
-    raw: list[RawDigest]
+    raw: list[RawContent]
     raw_rows: int
     items: int
     named: bool
@@ -82,13 +82,13 @@ def reading_fingerprint(source: Source) -> str:
     return fingerprint("layout", type(layout_of(source)).__name__, layout_of(source).version, body)
 
 
-def scan_box(store: Store, source: Source, raw: list[RawDigest]) -> Box:
+def scan_box(store: Store, source: Source, raw: list[RawContent]) -> Box:
     """Where the scan of these raw files lies."""
     files = [file.model_dump() for file in raw]
     return store.box("scans", source.name, fingerprint("scan", 1, reading_fingerprint(source), files))
 
 
-def scan(box: Box, source: Source, files: tuple[RawFile, ...], raw: list[RawDigest]) -> None:
+def scan(box: Box, source: Source, files: tuple[RawFile, ...], raw: list[RawContent]) -> None:
     """Read every record once and write `refs.parquet` (kind, ref, sha256) with the distinct picture references."""
     refs: dict[tuple[str, str], str] = {}
     names: set[str] = set()

@@ -52,7 +52,7 @@ def parquet_rows(
             leaves = _leaves(file, names, {column.split(".")[0] for column in whole})
             left_out = [leaf for leaf in leaves if leaf.is_left_out]
             names = [leaf.path for leaf in leaves if not leaf.is_left_out] if left_out else names
-        for batch in file.iter_batches(batch_size=_ROWS, columns=names):
+        for batch in file.iter_batches(batch_size=_ROWS, columns=names, use_threads=False):
             for row in batch.to_pylist():
                 for leaf in left_out:
                     _fill(row, leaf)

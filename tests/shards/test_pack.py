@@ -8,9 +8,10 @@ import pyarrow as pa
 import pytest
 from PIL import Image as PillowImage
 
+from shards.arrow_file import PICTURE
 from shards.errors import StoreError
 from shards.files import write_bytes, write_text
-from shards.pack import PACK_BYTES, PICTURE, Image, Mirror, PackWriter, PictureReader, mirror_pack, read_range
+from shards.pack import PACK_BYTES, Image, Mirror, PackWriter, PictureReader, mirror_pack, read_range
 from shards.picture import Facts, Picture, decode, inspect
 
 BOX = "shards/source/0123"

@@ -1,10 +1,10 @@
 """Which raw files a source has, in which order, and what is remembered about their bytes."""
 
-import hashlib
 import os
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 
 from shards.errors import CatalogError, PictureError, SourceError
 from sources.raw import Digests, RawFile, archive_files, natural, picture_file, raw_files
@@ -136,7 +136,7 @@ def test_an_unchanged_file_is_not_read_again(tmp_path: Path) -> None:
     file.path.write_bytes(b"one")
     digests = Digests(tmp_path / "cache.json")
     first = digests(file)
-    assert (first.name, first.size, first.sha256) == ("a.json", 3, hashlib.sha256(b"one").hexdigest())
+    assert (first.name, first.size, first.blake3) == ("a.json", 3, blake3(b"one").hexdigest())
     digests.save()
 
     times = file.path.stat()
@@ -146,10 +146,10 @@ def test_an_unchanged_file_is_not_read_again(tmp_path: Path) -> None:
     assert Digests(tmp_path / "cache.json")(file) == first
 
     os.utime(file.path, ns=(times.st_atime_ns, times.st_mtime_ns + 1))
-    assert Digests(tmp_path / "cache.json")(file).sha256 == hashlib.sha256(b"two").hexdigest()
+    assert Digests(tmp_path / "cache.json")(file).blake3 == blake3(b"two").hexdigest()
     file.path.write_bytes(b"three")
     os.utime(file.path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert Digests(tmp_path / "cache.json")(file).sha256 == hashlib.sha256(b"three").hexdigest()
+    assert Digests(tmp_path / "cache.json")(file).blake3 == blake3(b"three").hexdigest()
 
 
 def test_what_was_not_saved_is_read_again(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_a_digest_holds_no_path_of_this_machine(tmp_path: Path) -> None:
     base = fill(tmp_path, "d/a.json")
     digests = Digests(tmp_path / "cache.json")
     (digest,) = (digests(file) for file in raw_files(source("d/*.json"), base))
-    assert digest.model_dump().keys() == {"name", "sha256", "size"}
+    assert digest.model_dump().keys() == {"name", "blake3", "size"}
     assert str(tmp_path) not in digest.model_dump_json()
 
 
