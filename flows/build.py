@@ -8,11 +8,13 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
+from filters.judges.base import Judge
 from filters.tokenizer import TokenCount
 from flows.demo.publish import publish
 from flows.demo.server import serve
 from flows.executor import Runner, Steps
-from flows.judging import check_judge, judge_of
+from flows.importing import imported_names
+from flows.judging import ask_when, check_ask_when, check_judge, judge_of, prompt_hashes
 from flows.mixing import Mixed, make_mixture
 from flows.resolve import DEMO_HOST, Located, Place, demo_root, excluded_rows, facts, locate, on_disk
 from flows.scoring import ASKABLE, FilterSet, filter_set, score_sources
@@ -20,7 +22,7 @@ from flows.settings import private_hosts
 from flows.sourcing import SourceJob, make_shards
 from manifests.account import Told
 from manifests.manifest import RunManifest, StageReport
-from manifests.plan import Plan, SourceFacts, plan
+from manifests.plan import Plan, PlannedStage, SourceFacts, plan
 from manifests.recipe import ESTIMATE, Recipe
 from shards.errors import GateError, RecipeError
 from shards.files import fingerprint, write_text
@@ -38,12 +40,13 @@ Tell = Callable[[str, Steps], None]
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A recipe with its plan, sources and filters: checked, nothing downloaded yet."""
+    """A recipe with its plan, sources, filters and judge (None: nobody is asked): checked, nothing downloaded yet."""
 
     recipe: Recipe
     plan: Plan
     located: Mapping[Place, Located]
     filters: FilterSet
+    judge: Judge | None
     missing: Mapping[Place, SourceFacts]
     """Entries that the recipe allows to be left out."""
 
@@ -55,13 +58,18 @@ class RunIndex(BaseModel):
 
 
 class Built(NamedTuple):
-    """A finished run; `steps` names every step with what it did."""
+    """A run; `steps` names every step with what it did."""
 
     box: Box
     manifest: RunManifest
     mixtures: Mapping[str, Mixed]
     sourced: Mapping[str, tuple[Source, Box]]
     steps: Mapping[str, Steps]
+
+    @property
+    def failed(self) -> int:
+        """Calls of the judge that failed, over all mixtures."""
+        return sum(mixed.failed for mixed in self.mixtures.values())
 
 
 def prepare(recipe: Recipe, folder: Path, store: Store, *, count: bool = False) -> Prepared:
@@ -78,12 +86,16 @@ def prepare(recipe: Recipe, folder: Path, store: Store, *, count: bool = False) 
     """
     located, missing = locate(recipe, folder, store)
     published = {name for place in located.values() for name in place.source.native}
-    filters = filter_set(recipe.filters, sorted(published), token_counter(recipe, folder))
+    filters = replace(
+        filter_set(recipe.filters, sorted(published), token_counter(recipe, folder)), imported=imported_names(store)
+    )
     known = facts(located, missing, count=count)
     excluded = excluded_rows(recipe, folder)
     planned = plan(recipe, known, filters.scores(), excluded=excluded, judged=frozenset(ASKABLE))
-    check_judge(recipe, planned.stages)
-    return Prepared(recipe, planned, located, filters, {place: known[place] for place in missing})
+    judge = judge_of(recipe, folder)
+    check_judge(recipe, planned.stages, planned.sources)
+    check_ask_when(recipe, filters.scores())
+    return Prepared(recipe, planned, located, filters, judge, {place: known[place] for place in missing})
 
 
 def build(
@@ -131,8 +143,18 @@ def build(
         for stage in stages:
             if stage.mixture not in mixtures:
                 source_of = {entry.id: prepared.plan.sources[stage.mixture, entry.id] for entry in stage.entries}
-                told = _told(prepared, stage.mixture)
-                mixed = make_mixture(runner, store, prepared.recipe, stage, source_of, sourced, prepared.filters, told)
+                told = _told(prepared, stage)
+                mixed = make_mixture(
+                    runner,
+                    store,
+                    prepared.recipe,
+                    stage,
+                    source_of,
+                    sourced,
+                    prepared.filters,
+                    told,
+                    prepared.judge,
+                )
                 mixtures[stage.mixture] = mixed
                 note("judge", mixed.judged)
                 note("mix", mixed.mixed)
@@ -146,9 +168,18 @@ def build(
 
 
 def finish(built: Built, report: str) -> None:
-    """Write the run manifest and the report beside it, and complete the run."""
+    """Write the run manifest and the report beside it, and complete the run.
+
+    Raises:
+        GateError: calls of the judge failed, so that the run is not complete.
+    """
     write_text(built.box.path / "run.json", built.manifest.model_dump_json(indent=1) + "\n")
     write_text(built.box.path / "report.html", report)
+    if built.failed:
+        raise GateError(
+            f"{built.failed:,} calls of the judge failed; `{built.box.path / 'report.html'}` shows the rows that they "
+            "leave `unscored`; run the same command again, only these calls are repeated"
+        )
     built.box.finish(RunIndex(digest=built.manifest.digest()))
 
 
@@ -207,14 +238,15 @@ def _stage_report(name: str, epochs: float, mixed: Mixed) -> StageReport:
     )
 
 
-def _told(prepared: Prepared, stage: str) -> Told:
+def _told(prepared: Prepared, stage: PlannedStage) -> Told:
     """What the manifest of a stage says beside its tables."""
-    judge = judge_of(prepared.recipe)
     return Told(
-        judge=judge.judge_id if judge else "off",
+        judge=prepared.judge.judge_id if prepared.judge else "off",
         faithful=prepared.plan.faithful(),
         tokens=_token_words(prepared.filters),
-        missing={entry: facts for (name, entry), facts in prepared.missing.items() if name == stage},
+        missing={entry: facts for (name, entry), facts in prepared.missing.items() if name == stage.mixture},
+        prompts=prompt_hashes(prepared.recipe, stage),
+        ask_when=ask_when(prepared.recipe),
     )
 
 

@@ -121,7 +121,7 @@ def fetch(name: str, store: Store, *, update: bool, progress: Progress | None = 
     Raises:
         VlmixError: the source cannot be had.
     """
-    located = locate_named(name, store)
+    located = locate_named(name, store, pictures=False)
     with store.lock(), demo_pictures([located], store):
         return Fetched(
             source=located.source.name, folder=on_disk(located, store, update=update, progress=progress).base

@@ -1,16 +1,13 @@
 """Files of sources that come over the network: whether they can be had, from where, and to which folder."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from flows.settings import private_hosts
 from shards.files import fingerprint
 from shards.store import Store
 from sources.spec import Source
-
-PRIVATE_VARIABLE: Final = "VLMIX_PRIVATE_HOSTS"
-"""Names of servers of one's own, with commas between, which may be at addresses that are not public."""
 
 Progress = Callable[[int, int], None]
 """(bytes done, bytes in all); called from worker threads, one at a time."""
@@ -90,7 +87,7 @@ def _from_addresses(source: Source, store: Store, update: bool, tell: Progress) 
         lock=store.root / "sources.lock",
         page=source.url or "",
         update=update,
-        private=[name.strip() for name in os.environ.get(PRIVATE_VARIABLE, "").split(",") if name.strip()],
+        private=private_hosts(),
         progress=tell,
     )
     return source, folder

@@ -12,7 +12,7 @@ import polars as pl
 from manifests.manifest import EntryReport, Manifest, RunManifest, read_manifest
 from shards.errors import UsageError
 from shards.sample import ShardsIndex, read_samples, sample_path
-from shards.schema import SAMPLE
+from shards.schema import QUARANTINE, SAMPLE
 from shards.store import Box, Store
 
 
@@ -80,7 +80,8 @@ class Mix:
             )
             for entry in self.manifest.entries
         ]
-        return pl.concat(frames)
+        columns = ("entry", "source", *QUARANTINE.names)
+        return pl.concat([pl.DataFrame(schema=dict.fromkeys(columns, pl.String)), *frames])
 
     def samples(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The samples of some decisions.

@@ -9,14 +9,16 @@ from typing import Final, NamedTuple
 import polars as pl
 from pydantic import BaseModel
 
+from filters.judges.base import Judge
 from filters.phash import PerceptualHash
 from filters.pictures import PictureBasics
 from flows.executor import Runner, Steps
+from flows.importing import imported_digests
 from flows.judging import judge_stage
 from flows.scoring import FilterSet, identity, load_scores, picture_table, score_box
 from manifests.account import Told, report
 from manifests.clusters import Item
-from manifests.manifest import Digests, Manifest, read_manifest
+from manifests.manifest import Digests, JudgeCounts, Manifest, read_manifest
 from manifests.mixture import DECISIONS, IDS, Mixture, Sources, SourceScores, columns_of, mix
 from manifests.plan import PlannedStage
 from manifests.recipe import Recipe
@@ -47,12 +49,16 @@ class MixtureIndex(BaseModel):
 
 
 class Mixed(NamedTuple):
-    """A finished mixture and the work it took: rows asked of the judge, mixtures made."""
+    """A mixture and the work it took: rows asked of the judge, mixtures made.
+
+    `failed` counts calls of the judge that failed: with one, the box is written and not done.
+    """
 
     box: Box
     manifest: Manifest
     judged: Steps
     mixed: Steps
+    failed: int = 0
 
 
 def mixture_box(
@@ -70,7 +76,7 @@ def mixture_box(
         "mixture",
         5,
         [recipe.name, recipe.seed, recipe.scale, list(recipe.assumptions)],
-        [told.judge, told.faithful, told.tokens],
+        [told.judge, told.faithful, told.tokens, dict(told.prompts), dict(told.ask_when)],
         {name: facts.model_dump(mode="json") for name, facts in told.missing.items()},
         [stage.epochs, None if stage.targets is None else stage.targets.model_dump(mode="json")],
         {name: list(rows) for name, rows in stage.excluded.items()},
@@ -81,6 +87,7 @@ def mixture_box(
             for entry in stage.entries
         ],
         [[name, sourced[name][1].name, sourced[name][0].licence, sourced[name][0].revision] for name in names],
+        {name: imported_digests(store, name) for name in names},
         [list(identity(item)) for item in filters.samples] + [list(identity(item)) for item in filters.pictures],
     )
     return store.box("mixtures", f"{recipe.name}.{stage.name}", name)
@@ -95,8 +102,9 @@ def make_mixture(
     sourced: Sourced,
     filters: FilterSet,
     told: Told,
+    judge: Judge | None,
 ) -> Mixed:
-    """Make the mixture of a stage unless it is there.
+    """Make the mixture of a stage unless it is there; `judge` is the one that `told` names.
 
     Writes `scores.parquet` (as the rules saw them), `decisions.parquet`, `clusters.parquet`, `ids.parquet`,
     `manifest.json`, and `excluded.json` where an entry has an exclude list.
@@ -105,16 +113,22 @@ def make_mixture(
     if box.done:
         return Mixed(box, read_manifest(box.path), Steps(), Steps(0, 1))
     shards = {source_of[entry.id]: sourced[source_of[entry.id]][1] for entry in stage.entries}
-    facts, judged = _write_scores(runner, store, box, recipe, stage, source_of, sourced, filters)
+    facts, judged, counts = _write_scores(runner, store, box, recipe, stage, source_of, sourced, filters, judge)
+    failed = sum(count.error for count in counts.values())
     sources = StoredSources(box.path / SCORES_FILE, facts, stage)
     items = DedupItems(store, sources, shards)
     mixture = mix(recipe, stage, sources, source_of, items, PictureTiles(shards))
-    manifest = write_mixture(box, recipe, mixture, facts, told=told)
-    return Mixed(box, manifest, judged, Steps(1, 0))
+    manifest = write_mixture(box, recipe, mixture, facts, told=replace(told, judged=counts), final=not failed)
+    return Mixed(box, manifest, judged, Steps(1, 0), failed)
 
 
-def write_mixture(box: Box, recipe: Recipe, mixture: Mixture, facts: Sources, *, told: Told) -> Manifest:
-    """Write a mixture into its box, where its scores are, and complete the box; the scores of `facts` are not read."""
+def write_mixture(
+    box: Box, recipe: Recipe, mixture: Mixture, facts: Sources, *, told: Told, final: bool = True
+) -> Manifest:
+    """Write a mixture into its box, where its scores are; the scores of `facts` are not read.
+
+    A `final` one completes the box; another is to be made again.
+    """
     stage, excluded = mixture.stage, None
     write_tables(box.path, mixture)
     if stage.excluded:
@@ -126,7 +140,8 @@ def write_mixture(box: Box, recipe: Recipe, mixture: Mixture, facts: Sources, *,
     digests = Digests(**tables, excluded=excluded)
     manifest = report(recipe, stage, facts, mixture.source_of, mixture, told=told, digests=digests)
     write_text(box.path / "manifest.json", manifest.model_dump_json(indent=1) + "\n")
-    box.finish(MixtureIndex(digest=manifest.digest()))
+    if final:
+        box.finish(MixtureIndex(digest=manifest.digest()))
     return manifest
 
 
@@ -151,26 +166,32 @@ def _write_scores(
     source_of: Mapping[str, str],
     sourced: Sourced,
     filters: FilterSet,
-) -> tuple[dict[str, SourceScores], Steps]:
-    """Judge one source after the other and write its scores; returns the sources without them, and the rows asked."""
+    judge: Judge | None,
+) -> tuple[dict[str, SourceScores], Steps, dict[str, JudgeCounts]]:
+    """Judge one source after the other and write its scores; returns the sources without them, and what was asked."""
     names = sorted({source_of[entry.id] for entry in stage.entries})
     facts: dict[str, SourceScores] = {}
     steps = Steps()
+    counts: dict[str, JudgeCounts] = {}
     with ExitStack() as stack:
         write: Callable[[pl.DataFrame], None] | None = None
         for name in names:
             own = replace(stage, entries=tuple(entry for entry in stage.entries if source_of[entry.id] == name))
             loaded = {name: load_source(store, filters, *sourced[name])}
-            scored, judged = judge_stage(runner, store, recipe, own, loaded, source_of, {name: sourced[name][1]})
-            frame = scored[name].scores.select(pl.lit(name).alias("source"), pl.all())
+            own_shards = {name: sourced[name][1]}
+            judged = judge_stage(runner, store, recipe, own, loaded, source_of, own_shards, judge)
+            frame = judged.sources[name].scores.select(pl.lit(name).alias("source"), pl.all())
             if write is None:
                 write = stack.enter_context(table_writer(box.path / SCORES_FILE, frame.schema))
             write(frame)
-            steps = steps.plus(judged)
+            steps = steps.plus(judged.steps)
+            for criterion, count in judged.counts.items():
+                counts[criterion] = counts.get(criterion, JudgeCounts()) + count
             facts[name] = replace(loaded[name], scores=frame.clear())
     if not names:
-        write_table(box.path / SCORES_FILE, pl.DataFrame(schema={"source": pl.String, "key": pl.String}))
-    return facts, steps
+        columns = {"source": pl.String, "key": pl.String, "position": pl.Int64, **filters.scores()}
+        write_table(box.path / SCORES_FILE, pl.DataFrame(schema=columns))
+    return facts, steps, dict(sorted(counts.items()))
 
 
 def load_source(store: Store, filters: FilterSet, source: Source, shards: Box) -> SourceScores:

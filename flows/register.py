@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from flows.settings import own_catalogue, private_hosts
 from flows.sourcing import SourceJob, make_shards
 from shards.complaint import complaint
 from shards.errors import CatalogError, UsageError
@@ -48,7 +49,7 @@ def register(store: Store, folder: Path, name: str, body: Mapping[str, object]) 
         raise CatalogError(f"source `{name}`: {complaint(error, docs='docs/sources.md')}") from error
     check_layouts([source])
     _check_places(source)
-    if name in load_catalogue(CATALOG):
+    if name in load_catalogue(CATALOG, own=own_catalogue()):
         raise CatalogError(f"source `{name}` stands in the catalogue of the project already; choose another name")
     declaration = store.root / "catalog" / f"{name}.yaml"
     text = yaml.safe_dump(source.model_dump(mode="json", exclude_defaults=True), sort_keys=False)
@@ -56,7 +57,7 @@ def register(store: Store, folder: Path, name: str, body: Mapping[str, object]) 
         raise CatalogError(f"source `{name}` is registered with another declaration; remove `{declaration}` or rename")
     mirror = Mirror(root=str(folder.resolve()))
     with store.lock():
-        sourced = make_shards(SourceJob(store, source, folder.resolve(), FetchPolicy()))
+        sourced = make_shards(SourceJob(store, source, folder.resolve(), FetchPolicy(private=private_hosts())))
         # a folder that cannot be read does not replace one that could
         write_text(store.root / "mirrors" / f"{name}.json", mirror.model_dump_json() + "\n")
         write_text(declaration, text)

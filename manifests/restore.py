@@ -38,4 +38,6 @@ def stage_of(manifest: Manifest, scores: Scores, excluded: Mapping[str, tuple[in
 
 def recipe_of(manifest: Manifest, stage: PlannedStage) -> Recipe:
     """The recipe of a mixture as far as mixing looks at it: name, seed and entries."""
-    return Recipe(name=manifest.recipe, seed=manifest.seed, entries=stage.entries)
+    # a recipe has entries, even where all of them were left out
+    left_out = tuple(Entry(id=entry.id, source=entry.source, domain=entry.domain) for entry in manifest.unresolved)
+    return Recipe(name=manifest.recipe, seed=manifest.seed, entries=stage.entries or left_out)

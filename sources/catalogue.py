@@ -20,16 +20,28 @@ _TEMPLATES: Final[tuple[str, ...]] = ("files", "archive")
 
 
 @lru_cache(maxsize=8)
-def load_catalogue(*folders: Path) -> dict[str, Source]:
-    """Every source declared below the folders; a later folder may not redefine a name.
+def load_catalogue(*folders: Path, own: Path | None = None) -> dict[str, Source]:
+    """Every source declared in the folders; a later folder may not redefine a name.
+
+    Sources in the folder `own` stand in the place of those of the same name, as a whole, or after the last.
 
     A file holds one source, or a list of sources and groups. A group has a list `sources` and, beside it, what they
     share; a source's own value stands over the group's. In `files` and `archive` of a group, `{config}` is the
     source's configuration.
 
     Raises:
-        CatalogError: a file that is not understood, or a name or alias that stands twice.
+        CatalogError: a file that is not understood, a name or alias that stands twice, or no file in `own`.
     """
+    found = _declared(folders)
+    if own is not None:
+        if not any(own.glob("*.yaml")):
+            raise CatalogError(f"catalogue `{own}`: expected a folder with .yaml files; check VLMIX_CATALOG")
+        found |= _declared((own,))
+    _check_aliases(found)
+    return found
+
+
+def _declared(folders: tuple[Path, ...]) -> dict[str, Source]:
     found: dict[str, Source] = {}
     for file in (file for folder in folders for file in sorted(folder.glob("*.yaml"))):
         for declaration in _declarations(_loaded(file), file.name):
@@ -37,7 +49,6 @@ def load_catalogue(*folders: Path) -> dict[str, Source]:
             if source.name in found:
                 raise CatalogError(f"source `{source.name}` stands twice, again in `{file}`")
             found[source.name] = source
-    _check_aliases(found)
     return found
 
 

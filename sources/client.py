@@ -29,9 +29,10 @@ _CONNECTION: Final = (httpx.TransportError, ConnectionError)  # no `OSError`: a 
 class FetchPolicy:
     """Bounds of a download; times are in seconds.
 
-    `resolve` maps a host name to `address:port`, as curl's --resolve does; it is the one way to reach a loopback or
-    private address. A server may be silent for `timeout`; all requests and waits for one URL take `deadline` at most,
-    however slowly bytes drip in. Waits double from `backoff`, or are what `Retry-After` says, up to `max_wait`.
+    `resolve` maps a host name to `address:port`, as curl's --resolve does; that, and a host name in `private` (lower
+    case), are the ways to reach a loopback or private address. A server may be silent for `timeout`; all requests and
+    waits for one URL take `deadline` at most, however slowly bytes drip in. Waits double from `backoff`, or are what
+    `Retry-After` says, up to `max_wait`.
     `max_bytes` bounds one picture, after content decoding. `give_up` writes URLs down as `download_failed` that failed
     in passing after all retries; without it such a URL stops the source.
     """
@@ -47,6 +48,7 @@ class FetchPolicy:
     max_bytes: int = MAX_PICTURE_BYTES
     give_up: bool = False
     resolve: Mapping[str, str] = field(default_factory=dict)
+    private: frozenset[str] = frozenset()
 
 
 class Reply(NamedTuple):
@@ -160,7 +162,8 @@ class Client:
         if attempt or not lane.addresses:
             host = url.raw_host.decode("ascii")
             infos = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-            lane.addresses = public_addresses(host, [str(info[4][0]) for info in infos])
+            found = [str(info[4][0]) for info in infos]
+            lane.addresses = found if url.host.lower() in self._policy.private else public_addresses(host, found)
         return url.copy_with(host=lane.addresses[attempt % len(lane.addresses)])
 
     async def _answer(self, response: httpx.Response, url: httpx.URL, part: Path) -> Reply | str:

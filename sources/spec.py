@@ -233,6 +233,11 @@ class Source(Reading):
     url: Text | None = None
     """Page of the publisher where it is not on the hub."""
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
+    pictures_from: Text | None = None
+    """Picture sets of other publishers that records name, where they lie apart.
+
+    `root` then starts from the folder of picture sets that a user names, not from the source's own folder.
+    """
     pictures: Literal["pack", "reference"] = "pack"
     """`reference`: picture bytes stay where they are (registered mirrors)."""
     status: Status = "ready"
@@ -264,4 +269,10 @@ class Source(Reading):
             raise ValueError(f"status `{self.status}` {takes} `status_reason`")
         if (self.published_rows is None) != (self.published_rows_basis is None):
             raise ValueError("`published_rows` and `published_rows_basis` stand together")
+        return self
+
+    @model_validator(mode="after")
+    def _pictures_are_at_one_place(self) -> "Source":
+        if self.pictures_from and (self.archive or self.pictures == "reference"):
+            raise ValueError("`pictures_from` and `archive` or `pictures: reference` say different things")
         return self

@@ -1,74 +1,23 @@
 """The flow under the real Prefect: its own command, its server, its process worker."""
 
-import os
-import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from commands import ROOT, DemoBuild, environment
+from prefect_server import flow_runs, prefect, prefect_server, stop
 
 pytestmark = pytest.mark.integration
-
-PATIENCE = 180.0
-"""Seconds that a server or a worker may take to start on a busy machine."""
-
-
-def prefect(*arguments: str, env: Mapping[str, str], cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).with_name("prefect")), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment(env), cwd=cwd, check=False)
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    os.killpg(process.pid, signal.SIGTERM)
-    try:
-        process.wait(30)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """A real Prefect server; gives the variables that point a client to it."""
-    home = tmp_path_factory.mktemp("prefect")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    variables = {"PREFECT_HOME": str(home), "VLMIX_ROOT": str(ROOT)}
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    with (home / "server.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, env=environment(variables), cwd=ROOT, stdout=log, stderr=log, start_new_session=True
-        )
-        api = f"http://127.0.0.1:{port}/api"
-        wait_until_healthy(process, api)
-        yield {**variables, "PREFECT_API_URL": api}
-        stop(process)
-
-
-def wait_until_healthy(process: subprocess.Popen[bytes], api: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "the server ended"
-        try:
-            if httpx.get(f"{api}/health", timeout=2).is_success:
-                return
-        except httpx.TransportError:
-            time.sleep(0.2)
-    pytest.fail("the server did not start")
-
-
-def flow_runs(api: str) -> list[dict[str, str]]:
-    reply = httpx.post(f"{api}/flow_runs/filter", json={"sort": "START_TIME_DESC"}, timeout=30)
-    reply.raise_for_status()
-    runs: list[dict[str, str]] = reply.json()
-    return runs
+    with prefect_server(tmp_path_factory.mktemp("prefect")) as variables:
+        yield variables
 
 
 def test_prefect_run_without_a_server(demo: DemoBuild, tmp_path: Path) -> None:

@@ -237,7 +237,7 @@ def test_rules_table_tells_decided_true_and_undecidable(stage: StageView, page: 
 
 
 def test_what_is_assumed_missing_or_unmet_is_told(stage: StageView, page: str) -> None:
-    assert "what is assumed, missing or unmet" not in page
+    assert "What is assumed, missing or unmet" not in page
     assert "as published" in page
     gone = Unresolved(
         id="lost", source="x", domain="charts", take={}, repeat=1, published_rows=1234, reason="<b>withdrawn</b>"
@@ -254,12 +254,22 @@ def test_what_is_assumed_missing_or_unmet_is_told(stage: StageView, page: str) -
     html = render(viewed([replace(stage, manifest=stage.manifest.model_copy(update=told))]))
     for sentence in (
         "assumed: one epoch &amp; a half",
-        "assumed, entry a: random rows",
-        "left out, entry lost (1,234 rows published): &lt;b&gt;withdrawn&lt;/b&gt;",
+        "<td>random rows</td>",
+        '<th>lost</th><td>charts</td><td class="n">1,234</td><td class="cite">&lt;b&gt;withdrawn&lt;/b&gt;</td>',
         "target not met: domain `charts`: too few",
         "no, scaled by 0.25",
     ):
         assert sentence in html
+    assert "<details>" not in html
+
+
+def test_a_long_list_of_what_is_left_out_is_folded(stage: StageView) -> None:
+    lost = Unresolved(id="lost", source="x", domain="charts", take={}, repeat=1, published_rows=None, reason="gone")
+    told = {"unresolved": [lost.model_copy(update={"id": f"lost_{number}"}) for number in range(13)]}
+    html = render(viewed([replace(stage, manifest=stage.manifest.model_copy(update=told))]))
+    assert html.count("<details>") == html.count("</details>") == 1
+    assert "<summary>Entries left out <small>13</small></summary>" in html
+    assert "<th>lost_12</th>" in html
 
 
 def test_hostile_text_stays_text(stage: StageView) -> None:

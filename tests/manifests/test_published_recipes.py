@@ -161,7 +161,11 @@ def test_llava_next_rounds_percentages_up() -> None:
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_plans_name_what_is_missing_and_call_nothing_reproduced(system: str, tmp_path: Path) -> None:
+def test_plans_name_what_is_missing_and_call_nothing_reproduced(
+    system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # internvl-1.2 has annotations only
+    monkeypatch.setenv("VLMIX_PICTURES", str(tmp_path))
     planned = prepare(*load_recipe(system), Store(tmp_path / "store")).plan
     assert not planned.faithful()
     assert all(entry.reason for entry in planned.entries if entry.status != "resolved")
@@ -186,7 +190,9 @@ def test_private_lists_are_withheld_never_taken_whole() -> None:
     assert planned["cvpr_mmmu_v13_5M", "wit_subset"].taken is None
 
 
-def test_what_is_withheld_stops_a_recipe_that_does_not_skip(tmp_path: Path) -> None:
+def test_what_is_withheld_stops_a_recipe_that_does_not_skip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # its pictures are there, so that the list is all that is missing
+    monkeypatch.setenv("VLMIX_PICTURES", str(tmp_path))
     recipe, folder = load_recipe("nvila")
     stage = next(stage for stage in recipe.stages if stage.name == "recipe_v9_no_video_30")
     known = load_catalogue(CATALOG)

@@ -500,3 +500,25 @@ def test_asking_on_demand_decides_like_asking_everything(
     assert questions <= sum(sum(can.values()) for can in applicable)
     lazy = decide(frame_of(state), predicates, ENTRY).select("verdict", "rule")
     assert_frame_equal(lazy, decide(frame_of(answers), predicates, ENTRY).select("verdict", "rule"))
+
+
+# the rule set of InternVL 2.5
+
+
+def test_internvl_grades_quality_of_text_only() -> None:
+    types = {"num_images": pl.Int32, "num_videos": pl.Int32, "quality": pl.Float64}
+    (low,) = parse([each for each in load_rule_set("internvl-2.5") if each.name == "low_quality"], types)
+    rows = [(0, 0, None, "not_asked"), (1, 0, None, "not_asked"), (0, 1, None, "not_asked"), (0, 0, 5.0, None)]
+    frame = pl.DataFrame(rows, {**types, "quality_state": pl.String}, orient="row").with_columns(
+        pl.lit(None, pl.String).alias("num_images_state"), pl.lit(None, pl.String).alias("num_videos_state")
+    )
+    asks = to_ask(frame, [low], ENTRY, frozenset({"quality"}))
+    assert asks["quality"].to_list() == [True, False, False, False]
+    assert decide(frame, [low], ENTRY)["verdict"].to_list() == ["keep", "keep", "keep", "drop"]
+
+
+def test_internvl_repetition_goes_to_people_and_spares_academic_entries() -> None:
+    (rule,) = [each for each in load_rule_set("internvl-2.5") if each.name == "repetitive"]
+    spared = Entry(id="a", source="s", exempt=({"rule": "repetitive", "reason": "academic source"},))  # type: ignore[arg-type]
+    assert decided(table(repetition=[2.0]), rule)[0][0] == "review"
+    assert decided(table(repetition=[2.0]), rule, entry=spared)[0][0] == "keep"

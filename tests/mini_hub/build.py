@@ -10,12 +10,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from mini_hub.case import Case, Made, Source
+from mini_hub.case import HOST, Case, Made, Source
 from mini_hub.catalogue import dump, entries, overlay, repo_of
 from mini_hub.families import FAMILIES
 from mini_hub.files import packed
 from mini_hub.shared import merge, overlap
-from mini_hub.zips import zipped
 
 TRUTH = pa.schema(
     [
@@ -53,11 +52,12 @@ class Summary:
     left_out: Mapping[str, str]
 
 
-def build(catalog: Path, out: Path) -> Summary:
-    """Write `out`/hub, `out`/web, `out`/catalog/mini_hub.yaml, `out`/beside.json and `out`/truth.parquet.
+def build(catalog: Path, out: Path, host: str = HOST) -> Summary:
+    """Write `out`/hub, `out`/web, `out`/pictures, `out`/catalog/mini_hub.yaml, `out`/beside.json and truth.parquet.
 
-    `beside.json` has, for each source, the globs of its pictures in the repository apart from `archive`, and the zip
-    files that a user has to unpack, each with the folder to unpack it in.
+    `host` is what URL lists point to, where `out`/web is to be served. `out`/pictures holds what a user has to bring
+    along: the picture sets of `pictures_from`. `beside.json` has, for each source on no hub, the globs of the pictures
+    in the repository that stands for its publisher.
     """
     wanted = [entry for entry in entries(catalog) if entry.get("layout") in FAMILIES]
     left_out = {entry["name"]: _why(entry) for entry in entries(catalog) if entry.get("layout") not in FAMILIES}
@@ -66,14 +66,14 @@ def build(catalog: Path, out: Path) -> Summary:
         layouts[entry["layout"]].append(entry["name"])
     made = {
         entry["name"]: FAMILIES[entry["layout"]](
-            Source(entry, layouts[entry["layout"]].index(entry["name"]), len(layouts[entry["layout"]]))
+            Source(entry, layouts[entry["layout"]].index(entry["name"]), len(layouts[entry["layout"]]), host)
         )
         for entry in wanted
     }
     merge(wanted, made)
     overlap(wanted, made)
     repos: dict[str, Repo] = defaultdict(Repo)
-    beside = {entry["name"]: _place(entry, made[entry["name"]], repos[repo_of(entry)]) for entry in wanted}
+    beside = {entry["name"]: _place(entry, made[entry["name"]], repos[repo_of(entry)], out) for entry in wanted}
     commits = {name: _write_repo(out / "hub" / name, name, repo) for name, repo in repos.items()}
     for case in (case for item in made.values() for _, _, case in item.rows):
         for path, data in case.web.items():
@@ -94,8 +94,8 @@ def _why(entry: Mapping[str, Any]) -> str:
     return f"no family for layout `{entry['layout']}`" if entry.get("layout") else "its records are unknown: no layout"
 
 
-def _place(entry: Mapping[str, Any], made: Made, repo: Repo) -> dict[str, Any]:
-    """Put files and pictures of a source where its publisher has them."""
+def _place(entry: Mapping[str, Any], made: Made, repo: Repo, out: Path) -> list[str]:
+    """Put files and pictures of a source where its publisher has them; gives the globs that find the pictures."""
     for name, data in made.files.items():
         repo.add(name, data)
     declared = {**entry, **made.declared}
@@ -103,16 +103,15 @@ def _place(entry: Mapping[str, Any], made: Made, repo: Repo) -> dict[str, Any]:
     pictures = {path: data for _, _, case in made.rows for path, data in case.beside.items()}
     if archive:
         repo.archives[archive] |= pictures
-    if archive or not pictures:
-        return {"globs": made.also, "unpack": {}}
-    if made.zip or (root != "." and declared.get("host") == "hf"):
-        name = made.zip or f"{root.split('/')[0]}.zip"
-        repo.add(name, zipped(pictures))
-        return {"globs": [*made.also, name], "unpack": {name: root}}
+        return made.also
+    if "pictures_from" in declared:
+        for path, data in pictures.items():
+            _write(out / "pictures" / root / path, data)
+        return made.also
     for path, data in pictures.items():
         repo.add(f"{root}/{path}".removeprefix("./"), data)
     globs = {f"{root}/{path.split('/')[0]}/**/*" if "/" in path else f"{root}/*" for path in pictures}
-    return {"globs": sorted(made.also + [glob.removeprefix("./") for glob in globs]), "unpack": {}}
+    return sorted(made.also + [glob.removeprefix("./") for glob in globs])
 
 
 def _write_repo(folder: Path, name: str, repo: Repo) -> str:

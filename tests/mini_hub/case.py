@@ -11,7 +11,7 @@ from mini_hub.picture import draw
 from mini_hub.words import answer, question
 
 HOST = "pictures.mini-hub.test"
-"""Where URL lists point to; no such host exists."""
+"""Where URL lists point to unless somebody says otherwise; no such host exists."""
 
 Messages = tuple[tuple[str, str], ...]
 
@@ -29,7 +29,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class Case:
-    """One raw row; `beside` are pictures by the path an archive has, `web` by path on `HOST`."""
+    """One raw row; `beside` are pictures by the path an archive has, `web` by path on the host of URL lists."""
 
     raw: Any
     expected: tuple[Expected, ...]
@@ -46,14 +46,12 @@ class Case:
 class Made:
     """Files of one source before they are packed.
 
-    `declared` is what its catalogue entry lacks, `zip` the archive that a user has to unpack, `also` globs of files
-    that the entry does not name.
+    `declared` is what its catalogue entry lacks, `also` globs of files that the entry does not name.
     """
 
     files: dict[str, bytes]
     rows: list[tuple[str, int, Case]]
     declared: dict[str, Any] = field(default_factory=dict)
-    zip: str = ""
     also: list[str] = field(default_factory=list)
 
 
@@ -77,8 +75,8 @@ def pair(asked: str, answered: str, pictures: int = 1) -> Messages:
 class Source:
     """An entry of the catalogue, and everything that its rows draw at random."""
 
-    def __init__(self, entry: Mapping[str, Any], place: int, size: int) -> None:
-        self.entry = entry
+    def __init__(self, entry: Mapping[str, Any], place: int, size: int, host: str = HOST) -> None:
+        self.entry, self.host = entry, host
         self.name = str(entry["name"])
         self.slug = re.sub(r"[^a-z0-9]+", "_", self.name)
         self.media: tuple[str, ...] = tuple(entry.get("media", ()))
@@ -109,10 +107,10 @@ class Source:
         return f"{self.folder}{self.slug}/{self._drawn % 3:05d}/{self._drawn:09d}.{ending}"
 
     def url(self, ending: str = "jpg") -> tuple[str, str]:
-        """An address and its path on `HOST`."""
+        """An address and its path on the host of URL lists."""
         self._drawn += 1
         path = f"/{self.slug}/{self._drawn}.{ending}"
-        return f"http://{HOST}{path}", path
+        return f"http://{self.host}{path}", path
 
     def choose(self, plain: Callable[[], Case], traps: Sequence[Case], rows: int = 20) -> list[Case]:
         """About `rows` rows, at most a fifth of them bad, in an order of this source.

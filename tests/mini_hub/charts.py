@@ -1,6 +1,5 @@
 """S13 ArXivQA, S14 UniChart, S16 SciGraphQA, S17 MMC, S18 Chart-to-Text and S19 Paper2Fig."""
 
-from dataclasses import replace
 from typing import Any
 
 from mini_hub.case import Case, Made, Source, pair, refused, sample
@@ -70,9 +69,7 @@ def unichart(source: Source) -> Made:
         case("nothing_asked", "<unknown_task>", reason="missing_field"),
         case("picture_missing", reason="picture_missing"),
     ]
-    made = in_files(source, source.choose(case, traps), "data/train-*.parquet")
-    made.declared["archive"] = "UniChart Images.zip"
-    return made
+    return in_files(source, source.choose(case, traps), "data/train-*.parquet")
 
 
 def scigraphqa(source: Source) -> Made:
@@ -117,7 +114,7 @@ def scigraphqa(source: Source) -> Made:
         case("picture_missing", reason="picture_missing"),
         case("nothing_said", response="", conversations=[], reason="wrong_type"),
     ]
-    return replace(in_files(source, source.choose(case, traps), "data/train-*.parquet"), zip="img.zip")
+    return in_files(source, source.choose(case, traps), "data/train-*.parquet")
 
 
 def _flat(text: str) -> str:
@@ -146,9 +143,7 @@ def mmc(source: Source) -> Made:
         case("answer_null", reason="wrong_type", answer=None),
         Case(b'{"image_id": "1706', (refused("broken_record"),), "line_cut"),
     ]
-    made = in_files(source, source.choose(case, traps), "mmc.jsonl")
-    made.declared["archive"] = f"MMC-Instruction/{source.slug}.tar.gz"
-    return made
+    return in_files(source, source.choose(case, traps), "mmc.jsonl")
 
 
 def chart_to_text(source: Source) -> Made:

@@ -12,7 +12,7 @@ _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _TURNS = pa.list_(pa.struct([("from", pa.string()), ("value", pa.string())]))
 SCHEMA = pa.schema([("id", pa.string()), ("image", _IMAGE), ("conversations", _TURNS), ("data_source", pa.string())])
 
-GOOD = ("png", "alpha", "palette", "cmyk", "grey", "webp", "gif")
+GOOD = ("png", "alpha", "palette", "cmyk", "grey", "webp", "gif", "flat")
 BROKEN = {"truncated": "picture_undecodable", "html": "picture_unknown_format", "empty": "picture_empty"}
 
 

@@ -21,8 +21,9 @@ _FORMATS = {"png": "PNG", "alpha": "PNG", "palette": "PNG", "webp": "WEBP", "gif
 def draw(random: Random, kind: str = "jpeg") -> bytes:
     """Bytes of a picture of 64 to 200 pixels a side.
 
-    Kinds: `jpeg`, `png`, `alpha` and `palette` (PNG), `cmyk` and `grey` (JPEG), `webp`, `gif`, and the broken ones
-    `truncated`, `html`, `empty` and `huge` (120 million pixels in few bytes).
+    Kinds: `jpeg`, `png`, `alpha` and `palette` (PNG), `cmyk` and `grey` (JPEG), `webp`, `gif`, `flat` (PNG of one
+    colour, which a person has to see), and the broken ones `truncated`, `html`, `empty` and `huge` (120 million pixels
+    in few bytes).
     """
     if kind == "huge":
         return _encoded(Image.new("1", (20_000, 6_000)), "bits")
@@ -30,6 +31,8 @@ def draw(random: Random, kind: str = "jpeg") -> bytes:
         return b""
     if kind == "html":
         return f"<!DOCTYPE html><title>404</title><p>{random.random()}</p>".encode()
+    if kind == "flat":
+        return _encoded(Image.new("RGB", (random.randint(64, 200), 80), _colour(random)), "png")
     data = _encoded(_drawn(random), kind)
     return data[: len(data) // 2] if kind == "truncated" else data
 

@@ -169,6 +169,7 @@ WHY = {"status_reason": "a reason"}
         ({"layout": "llava", "revision": "main"}, "revision"),
         ({"layout": "llava", "used_by": [use(stage="stage-1")]}, "system `instella-vl` has no stage `stage-1`"),
         ({"layout": "llava", "used_by": [use(system="gpt")]}, "system"),
+        ({"layout": "llava", "pictures_from": "COCO", "archive": "a.zip"}, "say different things"),
         ({"layout": "llava", "colour": "red"}, "Extra inputs"),
     ],
 )

@@ -213,6 +213,13 @@ def test_private_addresses_are_refused(fetch, host: str) -> None:
     assert fetch(url)[url].reason == "download_refused"
 
 
+def test_a_server_of_ones_own_is_asked_when_it_is_named(server: Server, fetch, png) -> None:
+    server.answers["/a.png"] = [Answer(200, png(1))]
+    url = f"http://127.0.0.1:{server.server_port}/a.png"
+    assert fetch(url, private=frozenset({"localhost"}))[url].reason == "download_refused"
+    assert fetch(url, store="own", private=frozenset({"127.0.0.1"}))[url].image is not None
+
+
 @pytest.mark.parametrize(
     ("url", "reason"),
     [

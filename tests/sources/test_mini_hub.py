@@ -6,22 +6,18 @@ reads it, so an error of ours cannot cancel out.
 
 import ast
 import json
-import threading
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from hub_server import HubServer, serve
-from mini_hub.build import Summary, build
+from mini_hub.build import build
 from mini_hub.case import HOST
 from mini_hub.catalogue import entries
 from mini_hub.families import FAMILIES
+from mini_servers import Miniature, serving
 
 import sources.layouts
 from flows.sourcing import SourceJob, make_shards
@@ -41,37 +37,20 @@ LAYOUTS = sorted({str(entry["layout"]) for entry in entries(CATALOG) if entry.ge
 
 
 @dataclass(frozen=True)
-class Mini:
-    """The miniature on disk, the hub that serves it, and where the pictures of its lists are."""
+class Mini(Miniature):
+    """The miniature with its catalogue and its truth."""
 
-    folder: Path
-    summary: Summary
-    hub: HubServer
-    pictures: str
     sources: dict[str, Source]
     truth: dict[str, dict[str, Any]]
     """Source -> place (`file#row` or `file#row/part`) -> what is expected there."""
 
 
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture(scope="module")
 def mini(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mini]:
-    folder = tmp_path_factory.mktemp("mini")
-    summary = build(CATALOG, folder)
-    web = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder / "web")))
-    thread = threading.Thread(target=web.serve_forever, args=(0.02,))
-    thread.start()
-    with serve(folder / "hub") as hub, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HF_ENDPOINT", hub.url)
-        truth = _truth(folder / "truth.parquet")
-        yield Mini(folder, summary, hub, f"127.0.0.1:{web.server_port}", load_catalogue(folder / "catalog"), truth)
-    web.shutdown()
-    thread.join()
-    web.server_close()
+    with serving(tmp_path_factory.mktemp("mini")) as made, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_ENDPOINT", made.hub.url)
+        known, truth = load_catalogue(made.folder / "catalog"), _truth(made.folder / "truth.parquet")
+        yield Mini(made.folder, made.summary, made.hub, made.pictures, known, truth)
 
 
 def _truth(path: Path) -> dict[str, dict[str, Any]]:
@@ -94,6 +73,8 @@ def test_every_row_becomes_what_the_truth_says(mini: Mini, layout: str, tmp_path
 def _compared(mini: Mini, name: str, tmp_path: Path) -> Iterator[str]:
     """A line for each row that is not what the truth says."""
     source = mini.sources[name]
+    if source.pictures_from:
+        source = source.model_copy(update={"root": str(mini.folder / "pictures" / source.root)})
     base = _downloaded(mini, source, tmp_path)
     policy = FetchPolicy(retries=1, backoff=0.0, resolve={HOST: mini.pictures})
     shards = make_shards(SourceJob(Store(tmp_path / "store"), source, base, policy)).shards
@@ -123,11 +104,11 @@ def _seen(row: dict[str, Any]) -> Any:
 
 
 def _downloaded(mini: Mini, source: Source, tmp_path: Path) -> Path:
-    """The files of a source, fetched by the client of the hub; zip files are unpacked as a user would."""
+    """The files of a source, fetched by the client of the hub."""
     assert source.repo is not None
     assert source.revision == mini.hub.head(source.repo)
-    beside = json.loads((mini.folder / "beside.json").read_bytes())[source.name]
-    patterns = (*source.files, *([source.archive] if source.archive else []), *beside["globs"])
+    beside: list[str] = json.loads((mini.folder / "beside.json").read_bytes())[source.name]
+    patterns = (*source.files, *([source.archive] if source.archive else []), *beside)
     found = download(
         source.name,
         repo=source.repo,
@@ -136,9 +117,6 @@ def _downloaded(mini: Mini, source: Source, tmp_path: Path) -> Path:
         lock=tmp_path / "sources.lock",
         revision=source.revision,
     )
-    for name, folder in beside["unpack"].items():
-        with zipfile.ZipFile(found.root / name) as archive:
-            archive.extractall(found.root / folder)
     return found.root
 
 
