@@ -5,18 +5,21 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 STORE ?= .vlmix
 
-.PHONY: mix test test-fast test-integration check mini-hub interop bench clean
+.PHONY: mix test test-fast test-integration test-vllm check mini-hub interop bench clean
 
 mix: $(INSTALLED)  ## the main job: build the demo mixture and its report
 	$(BIN)/vlmix run build-sft-mix --recipe demo --store $(STORE)
 
-test: check test-fast test-integration  ## what CI runs
+test: check test-fast test-integration test-vllm  ## what CI runs
 
 test-fast: $(INSTALLED)
 	$(BIN)/pytest -m "not integration" -n 2
 
 test-integration: $(INSTALLED)
-	$(BIN)/pytest -m integration
+	$(BIN)/pytest -m integration -n 2 --dist loadfile
+
+test-vllm:  ## the judges on a real engine, in an environment of their own
+	$(PYTHON) tests/vllm/environment.py $(VENV)-judge
 
 check: $(INSTALLED)  ## format, lint, types, build
 	$(BIN)/ruff format --check .
@@ -39,7 +42,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.exports --rows 200000 --folder $(VENV)/bench
 
 clean:
-	rm -rf $(VENV) $(STORE) dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VENV)-judge $(STORE) dist .mypy_cache .ruff_cache .pytest_cache
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

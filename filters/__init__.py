@@ -6,6 +6,8 @@ from filters.base import Filter as Filter
 from filters.base import PictureFilter as PictureFilter
 from filters.char_run import CharRuns
 from filters.dup_ngram import DupNgramShare
+from filters.judge_domain import JudgeDomain
+from filters.judges.injection import InjectionSpans
 from filters.lengths import Lengths
 from filters.native import Native
 from filters.periodic_share import PeriodicShare
@@ -23,6 +25,8 @@ FILTERS: Final[dict[str, type]] = {
     "periodic_share": PeriodicShare,
     "dup_ngram_share": DupNgramShare,
     "text_hash": TextHash,
+    "judge_domain": JudgeDomain,
+    "injection_spans": InjectionSpans,
     "native": Native,
 }
 """Filters of samples by the name a recipe gives them; `native` needs parameters, the others have defaults."""

@@ -19,13 +19,13 @@ class Lengths:
 
     `answer_chars`: Unicode code points of all answers; `answer_chars_min`: of the shortest one. `answer_words`: words
     of all answers, cut at white space, where each Han or kana character is one word. `question_chars`: code points of
-    all user turns, null where there is no user turn. `num_turns`: messages, `num_images`: pictures that the sample
-    holds, whatever its text says; these two are never null.
+    all user turns, null where there is no user turn. `num_turns`: messages, `num_images` and `num_videos`: pictures and
+    videos that the sample holds, whatever its text says; these three are never null.
 
     Source: ours.
     """
 
-    reads: ClassVar[tuple[str, ...]] = ("messages", "images")
+    reads: ClassVar[tuple[str, ...]] = ("messages", "images", "videos")
     writes: ClassVar[Columns] = {
         "answer_chars": pl.Int32,
         "answer_chars_min": pl.Int32,
@@ -33,8 +33,9 @@ class Lengths:
         "question_chars": pl.Int32,
         "num_turns": pl.Int32,
         "num_images": pl.Int32,
+        "num_videos": pl.Int32,
     }
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def __call__(self, batch: pl.DataFrame) -> pl.DataFrame:
         """Scores of each sample; the text scores are null where it has no text."""
@@ -43,6 +44,7 @@ class Lengths:
             pl.when(has_text()).then(roles(("user",))).alias("questions"),
             pl.col("messages").list.len().alias("num_turns"),
             pl.col("images").list.len().alias("num_images"),
+            pl.col("videos").list.len().alias("num_videos"),
         )
         chars = pl.col("answers").list.eval(_CHARS)
         return texts.select(
@@ -54,4 +56,5 @@ class Lengths:
             .alias("question_chars"),
             "num_turns",
             "num_images",
+            "num_videos",
         ).cast(pl.Schema(self.writes))

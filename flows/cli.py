@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from flows.cli_export import export
+from flows.cli_judge import judge_app, scores_app
 from flows.cli_mix import diff, verify
 from flows.cli_pack import pack
 from flows.cli_recipes import recipes_app
@@ -18,7 +19,7 @@ app = App(name="vlmix", help="Curate and filter training mixes for vision-langua
 run_app = App(name="run", help="Run a flow.")
 review_app = App(name="review", help="The manual review queue.")
 filters_app = App(name="filters", help="Filters and the scores they write.")
-for _sub in (run_app, recipes_app, sources_app, review_app, filters_app):
+for _sub in (run_app, recipes_app, sources_app, review_app, filters_app, judge_app, scores_app):
     app.command(_sub)
 for _command in (export, pack, verify, diff):
     app.command(_command)

@@ -3,10 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import polars as pl
 from pydantic import BaseModel, ValidationError
 
 from flows.build import Prepared
+from flows.judging import ask_when, spare
 from flows.mixes import Mix, find
+from flows.mixing import SCORES_FILE
 from flows.rebuilding import mix_again, stored
 from flows.run import checked
 from flows.scoring import ASKABLE
@@ -113,6 +116,9 @@ def _count(prepared: Prepared, stage: PlannedStage, built: Mix) -> StageCounts:
         if not any(item.applies(entry) for item in judged):
             continue
         source = inputs.sources[inputs.source_of[entry.id]]
+        if ask_when(recipe):
+            whole = pl.scan_parquet(built.box.path / SCORES_FILE).filter(pl.col("source") == source.name).collect()
+            source = replace(source, scores=spare(whole, recipe))
         masks = to_ask(source.scores, stage.predicates, entry, frozenset(ASKABLE))
         taken = take_mask(recipe, stage, entry, source)
         waiting += max((int((mask & taken).sum()) for mask in masks.values()), default=0)

@@ -1,67 +1,168 @@
-"""Asks the judge for the rows whose verdict still hangs on it, and keeps every answer in a ledger."""
+"""Asks the judge for the rows whose verdict still hangs on it; flows/ledger.py keeps every answer."""
 
+import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
+from pydantic import TypeAdapter, ValidationError
 
+from filters.judge_domain import DOMAINS
 from filters.judges.base import Judge
-from filters.judges.score import MASS_SUFFIX, requests, scores
+from filters.judges.prompt import load_prompt
+from filters.judges.score import score_types
 from filters.judges.tiny import TinyJudge
 from flows.executor import Runner, Steps
-from flows.scoring import ASKABLE, source_name
+from flows.ledger import Question, Rows, answer
+from flows.scoring import ASKABLE, CRITERIA, JUMP
+from manifests.manifest import JudgeCounts
 from manifests.mixture import SourceScores, take_mask
 from manifests.plan import PlannedStage
-from manifests.recipe import Recipe
-from manifests.rules import to_ask
+from manifests.recipe import JudgeSettings, Recipe, Rule
+from manifests.rules import HUMAN, Scores, parse, to_ask
+from shards.complaint import complaint
 from shards.errors import RecipeError
-from shards.files import fingerprint, write_table
-from shards.sample import ShardsIndex, read_samples, sample_path
 from shards.schema import STATE_SUFFIX
 from shards.store import Box, Store
 
-CHUNK_ROWS: Final = 1024
-"""Rows per ledger file: a killed run repeats at most this many calls per worker."""
+Mask = npt.NDArray[np.bool_]
+
+_SPARED: Final = "spared"
+"""State of scores that `ask_when` says not to ask for, while others are asked; `not_asked` before and after."""
+
+_MODELS: Final = {"vllm": "VllmJudge", "http": "HttpJudge"}
+"""Backend -> class in the module of its name; loaded when a recipe names it."""
 
 
-class AskJob(NamedTuple):
-    """Rows of one shard to be asked for one criterion."""
+class Judged(NamedTuple):
+    """Sources with judge scores filled in, rows asked (executed) or found in a ledger (cached), counts by criterion."""
 
-    ledger: Box
-    shards: Box
-    number: int
-    rows: tuple[int, ...]
-    criterion: str
-    judge: Judge
+    sources: dict[str, SourceScores]
+    steps: Steps
+    counts: dict[str, JudgeCounts]
 
 
-def judge_of(recipe: Recipe) -> Judge | None:
-    """The judge that a recipe names; None for `off`."""
-    return TinyJudge() if recipe.judge == "tiny" else None
+def judge_of(recipe: Recipe, folder: Path) -> Judge | None:
+    """The judge that a recipe names; None for `off`.
 
-
-def check_judge(recipe: Recipe, stages: Sequence[PlannedStage]) -> None:
-    """Stop before any work when a rule needs a judge and the recipe has none.
+    Args:
+        recipe: as written.
+        folder: what its relative paths start from.
 
     Raises:
-        RecipeError: naming the rule.
+        RecipeError: a parameter that the backend does not have, or that is of another type.
     """
-    if recipe.judge != "off":
-        return
-    for predicate in (predicate for stage in stages for predicate in stage.predicates):
-        needed = sorted(set(predicate.scores) & set(ASKABLE))
-        if needed:
-            raise RecipeError(
-                f"rule `{predicate.rule.name}` needs score `{needed[0]}`, but the recipe says `judge: off`"
-            )
+    settings = recipe.judge
+    if settings == "off":
+        return None
+    if settings == "tiny" or settings.backend == "tiny":
+        return TinyJudge()
+    return _model(settings, folder)
 
 
-def ledger_box(store: Store, shards: Box, judge: Judge, criterion: str) -> Box:
-    """Where the answers of a judge about a source lie. The box grows; each file in it is whole."""
-    name = fingerprint("judge", judge.judge_id, criterion, shards.name)
-    return store.box("scores", source_name(shards), name)
+def _model(settings: JudgeSettings, folder: Path) -> Judge:
+    kind = getattr(importlib.import_module(f"filters.judges.{settings.backend}"), _MODELS[settings.backend])
+    given = settings.model_dump(include={"model", "urls", "dtype", "max_model_len"}, exclude_none=True)
+    given = {name: value for name, value in given.items() if value != ()} | settings.options
+    known = {field.name for field in fields(kind)}
+    for name in sorted(given.keys() - known):
+        raise RecipeError(f"judge `{settings.backend}` has no parameter `{name}`; known: {', '.join(sorted(known))}")
+    for name in ("model", "tokenizer") if settings.backend == "vllm" else ("tokenizer",):
+        if name in given:
+            given[name] = str(folder / given[name])
+    try:
+        judge: Judge = TypeAdapter(kind).validate_python(given)
+    except ValidationError as error:
+        raise RecipeError(f"judge `{settings.backend}`: {complaint(error)}") from error
+    return judge
+
+
+def ask_when(recipe: Recipe) -> dict[str, str]:
+    """Criterion -> SQL predicate; the judge is asked where it is true."""
+    return {} if isinstance(recipe.judge, str) else dict(recipe.judge.ask_when)
+
+
+def check_judge(recipe: Recipe, stages: Sequence[PlannedStage], sources: Mapping[tuple[str, str], str]) -> None:
+    """Stop before any work when a rule needs a judge and the recipe has none, or entries of a source disagree.
+
+    Args:
+        recipe: as written.
+        stages: planned.
+        sources: source name by (stage, entry id).
+
+    Raises:
+        RecipeError: naming the rule, or the entry.
+    """
+    for stage in stages:
+        domain_tags(stage, {entry.id: sources[stage.mixture, entry.id] for entry in stage.entries})
+        for predicate in stage.predicates:
+            needed = sorted({_CRITERION_OF[name] for name in predicate.scores if name in _CRITERION_OF})
+            if needed and recipe.judge == "off":
+                raise RecipeError(
+                    f"rule `{predicate.rule.name}` needs score `{needed[0]}`, but the recipe says `judge: off`"
+                )
+
+
+def check_ask_when(recipe: Recipe, scores: Scores) -> None:
+    """Stop before any work when an `ask_when` cannot be evaluated.
+
+    Raises:
+        RecipeError: a criterion that no judge has, or a predicate that does not fit the cheap scores.
+    """
+    cheap = {name: dtype for name, dtype in scores.items() if name not in ASKABLE and name != HUMAN}
+    for criterion, predicate in ask_when(recipe).items():
+        if criterion not in CRITERIA:
+            raise RecipeError(f"ask_when: no criterion `{criterion}`; known: {', '.join(CRITERIA)}")
+        parse((Rule(name=f"ask_when.{criterion}", when=predicate, then="keep"),), cheap)
+
+
+def domain_tags(stage: PlannedStage, source_of: Mapping[str, str]) -> dict[str, str | None]:
+    """Source -> the `judge_domain` of its entries.
+
+    Raises:
+        RecipeError: two entries of one source differ, so that a sample would have two qualities.
+    """
+    tags: dict[str, str | None] = {}
+    for entry in stage.entries:
+        source = source_of[entry.id]
+        if tags.setdefault(source, entry.judge_domain) != entry.judge_domain:
+            raise RecipeError(f"entry `{entry.id}`: all entries of source `{source}` need the same `judge_domain`")
+    return tags
+
+
+def prompts_of(criterion: str) -> list[str]:
+    """Prompts that a criterion may be asked with: one for each domain where it is quality."""
+    return [f"quality_{domain}" for domain in DOMAINS] if criterion == "quality" else [criterion]
+
+
+def prompt_hashes(recipe: Recipe, stage: PlannedStage) -> dict[str, str]:
+    """SHA-256 of every prompt that rules of a stage may have the judge asked with."""
+    if recipe.judge == "off":
+        return {}
+    read = {name for predicate in stage.predicates for name in predicate.scores}
+    needed = [criterion for criterion in CRITERIA if read.intersection(_columns(criterion))]
+    return {name: load_prompt(name).sha256 for criterion in needed for name in prompts_of(criterion)}
+
+
+def _columns(criterion: str) -> list[str]:
+    return [*score_types(criterion), *([JUMP] if criterion == "quality" else [])]
+
+
+_CRITERION_OF: Final = {name: criterion for criterion in CRITERIA for name in _columns(criterion)}
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks about one source: the runner, the store, the samples and the judge."""
+
+    runner: Runner
+    store: Store
+    shards: Box
+    judge: Judge
 
 
 def judge_stage(
@@ -72,33 +173,61 @@ def judge_stage(
     sources: Mapping[str, SourceScores],
     source_of: Mapping[str, str],
     shards: Mapping[str, Box],
-) -> tuple[dict[str, SourceScores], Steps]:
-    """Ask until no rule waits for the judge: first rule first, so that a dropped row is not asked for the next one.
-
-    Returns:
-        The sources with judge scores filled in, and the rows asked (executed) or found in the ledger (cached).
-    """
-    judge = judge_of(recipe)
-    current = dict(sources)
+    judge: Judge | None,
+) -> Judged:
+    """Ask until no rule waits for the judge: first rule first, so that a dropped row is not asked for the next one."""
+    if judge is None:
+        return Judged(dict(sources), Steps(), {})
+    tags = domain_tags(stage, source_of)
+    current = {
+        name: replace(source, scores=spare(_tagged(source.scores, tags.get(name)), recipe))
+        for name, source in sources.items()
+    }
+    asked: dict[tuple[str, str], Mask] = {}
     steps = Steps()
-    while judge is not None:
-        wanted = _wanted(recipe, stage, current, source_of)
-        if not wanted:
-            break
-        for (source, criterion), mask in sorted(wanted.items()):
-            ledger = ledger_box(store, shards[source], judge, criterion)
-            rows = np.flatnonzero(mask)
-            answers, done = _answers(runner, ledger, shards[source], rows, criterion, judge)
+    while wanted := _wanted(recipe, stage, current, source_of):
+        for (name, criterion), mask in sorted(wanted.items()):
+            asking = Asking(runner, store, shards[name], judge)
+            scores, done = _ask(asking, current[name].scores, np.flatnonzero(mask), criterion)
+            current[name] = replace(current[name], scores=scores)
             steps = steps.plus(done)
-            current[source] = _fill(current[source], rows, answers, criterion)
-    return current, steps
+            asked[name, criterion] = asked.get((name, criterion), np.zeros(mask.shape, np.bool_)) | mask
+    current = {name: replace(source, scores=_restored(source.scores)) for name, source in current.items()}
+    return Judged(current, steps, _counts(recipe, stage, current, source_of, asked))
+
+
+def spare(scores: pl.DataFrame, recipe: Recipe) -> pl.DataFrame:
+    """Mark the judge scores that `ask_when` says not to ask for, so that no rule waits for them."""
+    for criterion, predicate in ask_when(recipe).items():
+        wanted = pl.sql_expr(predicate).fill_null(False)
+        names = [name + STATE_SUFFIX for name in _columns(criterion) if name + STATE_SUFFIX in scores.columns]
+        marked = [
+            pl.when((pl.col(name) == "not_asked") & ~wanted).then(pl.lit(_SPARED)).otherwise(pl.col(name)).alias(name)
+            for name in names
+        ]
+        scores = scores.with_columns(marked)
+    return scores
+
+
+def _restored(scores: pl.DataFrame) -> pl.DataFrame:
+    return scores.with_columns(pl.col([name + STATE_SUFFIX for name in ASKABLE]).replace(_SPARED, "not_asked"))
+
+
+def _tagged(scores: pl.DataFrame, tag: str | None) -> pl.DataFrame:
+    """Put the entries' domain over the classifier's; no jump is to be measured where nothing speaks to the grader."""
+    state = JUMP + STATE_SUFFIX
+    still = pl.when(pl.col("instruction_like").fill_null(False)).then(pl.col(state)).otherwise(pl.lit("not_applicable"))
+    scores = scores.with_columns(still.alias(state))
+    if tag is None:
+        return scores
+    return scores.with_columns(pl.when(pl.col("judge_domain").is_not_null()).then(pl.lit(tag)).alias("judge_domain"))
 
 
 def _wanted(
     recipe: Recipe, stage: PlannedStage, sources: Mapping[str, SourceScores], source_of: Mapping[str, str]
-) -> dict[tuple[str, str], np.ndarray[tuple[int], np.dtype[np.bool_]]]:
+) -> dict[tuple[str, str], Mask]:
     """(source, criterion) -> mask of the rows to ask, over all entries of the source."""
-    wanted: dict[tuple[str, str], np.ndarray[tuple[int], np.dtype[np.bool_]]] = {}
+    wanted: dict[tuple[str, str], Mask] = {}
     for entry in stage.entries:
         source = sources[source_of[entry.id]]
         asks = to_ask(source.scores, stage.predicates, entry, frozenset(ASKABLE))
@@ -107,70 +236,128 @@ def _wanted(
         taken = take_mask(recipe, stage, entry, source).to_numpy()
         for score, mask in asks.items():
             rows = mask.to_numpy() & taken
-            place = (source.name, score.removesuffix(MASS_SUFFIX))
+            place = (source.name, _CRITERION_OF[score])
             if rows.any():
                 wanted[place] = wanted[place] | rows if place in wanted else rows
     return wanted
 
 
+def _ask(asking: Asking, scores: pl.DataFrame, rows: Rows, criterion: str) -> tuple[pl.DataFrame, Steps]:
+    """Scores with the answers about `rows` filled in, and about those that need it the second look."""
+    answers, steps = _answers(asking, scores, rows, criterion, second=False)
+    scores = _fill(scores, answers, list(score_types(criterion)), criterion)
+    if criterion != "quality":
+        return scores, steps
+    suspects = rows[scores["instruction_like"].fill_null(False).to_numpy()[rows]]
+    first = answers.filter(pl.col("row").is_in(suspects.tolist()))
+    answered = first.filter(pl.col("quality").is_not_null())
+    again, more = _answers(asking, scores, answered["row"].to_numpy(), criterion, second=True)
+    return _fill(scores, _jumps(first, again), [JUMP], JUMP), steps.plus(more)
+
+
 def _answers(
-    runner: Runner,
-    ledger: Box,
-    shards: Box,
-    rows: np.ndarray[tuple[int], np.dtype[np.intp]],
-    criterion: str,
-    judge: Judge,
+    asking: Asking, scores: pl.DataFrame, rows: Rows, criterion: str, *, second: bool
 ) -> tuple[pl.DataFrame, Steps]:
-    """Answers for rows of a source: from the ledger, the rest from the judge."""
-    known = read_ledger(ledger, criterion)
-    missing = np.setdiff1d(rows, known["row"].to_numpy())
-    jobs: list[AskJob] = []
-    first = 0
-    for number, shard in enumerate(shards.index(ShardsIndex).shards):
-        inside = missing[(missing >= first) & (missing < first + shard.samples)] - first
-        chunks = [inside[start : start + CHUNK_ROWS] for start in range(0, len(inside), CHUNK_ROWS)]
-        jobs += [AskJob(ledger, shards, number, tuple(chunk.tolist()), criterion, judge) for chunk in chunks]
-        first += shard.samples
-    runner.map(f"judge {criterion}", ask, jobs)
-    answers = read_ledger(ledger, criterion) if jobs else known
-    return answers, Steps(len(missing), len(rows) - len(missing))
+    """Answers about rows, by row, each asked with the prompt of its domain."""
+    found, steps = [], Steps()
+    for prompt_id, own in _by_prompt(scores, rows, criterion).items():
+        question = Question(asking.judge, criterion, prompt_id, second)
+        answers, done = answer(asking.runner, asking.store, asking.shards, own, question)
+        found.append(answers)
+        steps = steps.plus(done)
+    return pl.concat(found).sort("row"), steps
 
 
-def ask(job: AskJob) -> None:
-    """Ask for the rows of one job and write the answers; failed calls are left out, so a later run repeats them."""
-    batch = read_samples(sample_path(job.shards.path, job.number), ["messages"])
-    rows = list(job.rows)
-    replies = job.judge(requests(batch[rows], job.criterion))
-    first = sum(shard.samples for shard in job.shards.index(ShardsIndex).shards[: job.number])
-    frame = scores(replies, job.criterion).with_columns(pl.Series("row", [first + row for row in rows], pl.Int64))
-    kept = frame.filter((pl.col(job.criterion + STATE_SUFFIX) != "error").fill_null(True))
-    name = fingerprint([first + row for row in rows])[:16]
-    write_table(job.ledger.path / f"asked-{job.number:05d}-{name}.parquet", kept)
+def _by_prompt(scores: pl.DataFrame, rows: Rows, criterion: str) -> dict[str, Rows]:
+    """Rows by the prompt that they are asked with."""
+    if criterion != "quality":
+        return {criterion: rows}
+    domains = scores["judge_domain"].fill_null("general").to_numpy()[rows]
+    return {f"quality_{domain}": rows[domains == domain] for domain in DOMAINS}
 
 
-def read_ledger(ledger: Box, criterion: str) -> pl.DataFrame:
-    """Every answer in a ledger: `row` (index of the sample in its source), by which it is sorted, and the scores."""
-    empty = scores([], criterion).with_columns(pl.lit(None, pl.Int64).alias("row"))
-    files = sorted(ledger.path.glob("asked-*.parquet"))
-    return pl.concat([empty, *(pl.read_parquet(file) for file in files)]).unique("row").sort("row")
+def _jumps(first: pl.DataFrame, again: pl.DataFrame) -> pl.DataFrame:
+    """`row`, JUMP and its state; nothing left to judge counts as grade 0."""
+    state = "quality" + STATE_SUFFIX
+    both = first.select("row", "quality", state).join(again.select("row", "quality", state), on="row", how="left")
+    left = pl.when(pl.col(state + "_right") == "not_applicable").then(0.0).otherwise(pl.col("quality_right"))
+    jump = (pl.col("quality") - left).abs()
+    why = pl.coalesce(state, state + "_right")
+    return both.select("row", jump.alias(JUMP), why.alias(JUMP + STATE_SUFFIX))
 
 
-def _fill(
-    source: SourceScores, rows: np.ndarray[tuple[int], np.dtype[np.intp]], answers: pl.DataFrame, criterion: str
-) -> SourceScores:
-    """Put the answers into the score frame; a row that was asked and has none is in state `error`."""
-    columns = [criterion, criterion + MASS_SUFFIX, criterion + STATE_SUFFIX]
-    asked = pl.DataFrame({"row": pl.Series(rows, dtype=pl.Int64)})
-    found = asked.join(answers.select("row", *columns, pl.lit(True).alias("answered")), on="row", how="left")
-    state = pl.when("answered").then(pl.col(columns[2])).otherwise(pl.lit("error"))
-    found = found.with_columns(state.alias(columns[2]), pl.lit(True).alias("asked")).drop("answered")
-    joined = (
-        source.scores.with_row_index("row")
-        .cast({"row": pl.Int64})
-        .join(found, on="row", how="left", suffix="_new", maintain_order="left")
+def _fill(scores: pl.DataFrame, answers: pl.DataFrame, columns: Sequence[str], stated: str) -> pl.DataFrame:
+    """Put answers into the score frame; where one has no value, its state is the one of score `stated`."""
+    state = stated + STATE_SUFFIX
+    new = answers.select(
+        "row",
+        pl.lit(True).alias("asked"),
+        pl.col(state).alias("why"),
+        *[pl.col(name).alias(f"new_{name}") for name in columns],
     )
-    filled = [pl.when("asked").then(pl.col(name + "_new")).otherwise(pl.col(name)).alias(name) for name in columns]
-    mass_state = criterion + MASS_SUFFIX + STATE_SUFFIX
-    mass = pl.when("asked").then(pl.col(columns[2] + "_new")).otherwise(pl.col(mass_state)).alias(mass_state)
-    scored = joined.with_columns(*filled, mass).select(source.scores.columns)
-    return replace(source, scores=scored)
+    joined = scores.with_row_index("row").cast({"row": pl.Int64}).join(new, on="row", how="left", maintain_order="left")
+    asked = pl.col("asked").fill_null(False)
+    filled = []
+    for name in columns:
+        value = pl.col(f"new_{name}")
+        why = pl.when(value.is_null()).then(pl.col("why"))
+        filled.append(pl.when(asked).then(value).otherwise(pl.col(name)).alias(name))
+        filled.append(pl.when(asked).then(why).otherwise(pl.col(name + STATE_SUFFIX)).alias(name + STATE_SUFFIX))
+    return joined.with_columns(filled).select(scores.columns)
+
+
+def _counts(
+    recipe: Recipe,
+    stage: PlannedStage,
+    sources: Mapping[str, SourceScores],
+    source_of: Mapping[str, str],
+    asked: Mapping[tuple[str, str], Mask],
+) -> dict[str, JudgeCounts]:
+    """What became of every sample that a rule on the judge looks at, by criterion."""
+    waiting = _wanted(recipe, stage, sources, source_of)
+    counts: dict[str, JudgeCounts] = {}
+    for (name, criterion), concerned in sorted(_concerned(recipe, stage, sources, source_of).items()):
+        none = np.zeros(concerned.shape, np.bool_)
+        calls = asked.get((name, criterion), none)
+        spared = waiting.get((name, criterion), none) & ~calls
+        found = _states(sources[name].scores.filter(pl.Series(calls)), criterion)
+        own = JudgeCounts(
+            concerned=int(concerned.sum()),
+            decided=int((concerned & ~calls & ~spared).sum()),
+            spared=int(spared.sum()),
+            asked=int(calls.sum()),
+            **found,
+        )
+        counts[criterion] = counts.get(criterion, JudgeCounts()) + own
+    return counts
+
+
+def _concerned(
+    recipe: Recipe, stage: PlannedStage, sources: Mapping[str, SourceScores], source_of: Mapping[str, str]
+) -> dict[tuple[str, str], Mask]:
+    """(source, criterion) -> mask of taken rows that a rule on the criterion looks at."""
+    found: dict[tuple[str, str], Mask] = {}
+    for entry in stage.entries:
+        source = sources[source_of[entry.id]]
+        rules = [predicate for predicate in stage.predicates if predicate.applies(entry)]
+        read = {_CRITERION_OF[name] for rule in rules for name in rule.scores if name in _CRITERION_OF}
+        if read:
+            taken = take_mask(recipe, stage, entry, source).to_numpy()
+            for criterion in read:
+                place = (source.name, criterion)
+                found[place] = found[place] | taken if place in found else taken
+    return found
+
+
+def _states(asked: pl.DataFrame, criterion: str) -> dict[str, int]:
+    states = dict(asked[criterion + STATE_SUFFIX].value_counts().iter_rows())
+    counts = {
+        "scored": states.get(None, 0),
+        "empty": states.get("not_applicable", 0),
+        "no_answer": states.get("no_answer", 0),
+        "error": states.get("error", 0),
+        "cut": int(asked[criterion + "_cut"].sum()),
+    }
+    if criterion == "quality":
+        counts["second_looks"] = int(asked["instruction_like"].sum())
+    return counts

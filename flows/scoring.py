@@ -11,10 +11,11 @@ from pydantic import BaseModel, JsonValue
 
 from filters import FILTERS, PICTURE_FILTERS
 from filters.base import Filter, PictureFilter
-from filters.judges.score import MASS_SUFFIX
+from filters.judges.score import score_types
 from filters.native import Native
 from filters.tokens import TokenEstimate
 from flows.executor import Runner, Steps
+from flows.importing import imported_scores
 from manifests.rules import HUMAN, Scores
 from shards.errors import PictureError, RecipeError
 from shards.files import fingerprint, write_table
@@ -33,7 +34,13 @@ PICTURES_PER_PART: Final = 2048
 PICTURE_STATE: Final = "state"
 """Column of a per-picture table: `error` where the picture does not decode, so that all measures are null."""
 
-ASKABLE: Final = {name + suffix: pl.Float64 for name in CRITERIA for suffix in ("", MASS_SUFFIX)}
+JUMP: Final = "quality_jump"
+"""How far the expected grade moves when sentences that speak to the grader are taken out; 0..10."""
+
+ASKABLE: Final[Scores] = {
+    **{name: dtype for criterion in CRITERIA for name, dtype in score_types(criterion).items()},
+    JUMP: pl.Float64,
+}
 """Scores that come from the judge, with their dtypes."""
 
 
@@ -66,11 +73,12 @@ class PictureJob(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FilterSet:
-    """The filters of a run, and the published columns that its sources offer as scores."""
+    """The filters of a run, the published columns that its sources offer as scores, and imported scores."""
 
     samples: tuple[Filter, ...]
     pictures: tuple[PictureFilter, ...]
     published: tuple[str, ...]
+    imported: tuple[str, ...] = ()
 
     def scores(self) -> Scores:
         """Every score that a rule of the run may name, with its dtype."""
@@ -78,7 +86,8 @@ class FilterSet:
         for item in self.pictures:
             found |= {score: item.writes[column] for score, (column, _) in item.reduces.items()}
         published = {f"native_{name}": pl.Float64 for name in self.published}
-        return {**found, **ASKABLE, **published, HUMAN: pl.String}
+        imported = dict.fromkeys(self.imported, pl.Float64)
+        return {**found, **ASKABLE, **published, **imported, HUMAN: pl.String}
 
 
 def filter_set(own: Sequence[str], published: Sequence[str], tokens: Filter | None = None) -> FilterSet:
@@ -256,7 +265,8 @@ def load_scores(store: Store, filters: FilterSet, source: Source, shards: Box) -
         for item in (*filters.samples, *natives(source))
     ]
     reduced = [reduce_pictures(store, item, shards) for item in filters.pictures if item.reduces]
-    frame = pl.concat([keys, *tables, *reduced], how="horizontal")
+    imported = imported_scores(store, source.name, keys["key"], filters.imported)
+    frame = pl.concat([keys, *tables, *reduced, imported], how="horizontal")
     lacking = [name for name in (f"native_{name}" for name in filters.published) if name not in frame.columns]
     frame = frame.with_columns(pl.lit(None, pl.Float64).alias(name) for name in lacking)
     not_asked = {**ASKABLE, HUMAN: pl.String}

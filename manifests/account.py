@@ -11,6 +11,7 @@ from manifests.manifest import (
     DomainCounts,
     DomainReport,
     EntryReport,
+    JudgeCounts,
     Manifest,
     Sizes,
     Unresolved,
@@ -29,13 +30,16 @@ class Told:
     """What a manifest says that no table of the mixture holds.
 
     `judge` is the judge's id, `tokens` how tokens are counted, `faithful` as the plan says, `missing` the facts about
-    entries that were left out, by entry id.
+    entries that were left out, by entry id. `prompts`, `ask_when` and `judged` are as in `Manifest`.
     """
 
     judge: str
     faithful: bool
     tokens: str = ESTIMATE
     missing: Mapping[str, SourceFacts] = field(default_factory=dict)
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    ask_when: Mapping[str, str] = field(default_factory=dict)
+    judged: Mapping[str, JudgeCounts] = field(default_factory=dict)
 
 
 def report(
@@ -70,6 +74,9 @@ def report(
         seed=recipe.seed,
         epochs=stage.epochs,
         judge=told.judge,
+        prompts=dict(told.prompts),
+        ask_when=dict(told.ask_when),
+        judged=dict(told.judged),
         tokens=told.tokens,
         rules=[rule.model_dump(mode="json") for rule in stage.rules],
         dedup=stage.dedup.model_dump(mode="json"),

@@ -169,6 +169,36 @@ class DomainReport(DomainCounts):
     """Of all emitted rows."""
 
 
+class JudgeCounts(BaseModel):
+    """Samples of a mixture by what became of one criterion of the judge.
+
+    `concerned = asked + decided + spared`; `asked = scored + empty + no_answer + error`.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    concerned: int = 0
+    """Taken, and looked at by a rule that reads the criterion."""
+    decided: int = 0
+    """Not asked since rules decided without: calls saved."""
+    spared: int = 0
+    """Not asked since `ask_when` is not true: calls saved."""
+    asked: int = 0
+    scored: int = 0
+    empty: int = 0
+    """Nothing to judge: no call was made."""
+    no_answer: int = 0
+    error: int = 0
+    """The call failed; the next run asks again."""
+    cut: int = 0
+    """Asked, and too long to be shown whole."""
+    second_looks: int = 0
+    """Asked once more without sentences that speak to the grader."""
+
+    def __add__(self, other: "JudgeCounts") -> "JudgeCounts":
+        return JudgeCounts(**{name: getattr(self, name) + getattr(other, name) for name in type(self).model_fields})
+
+
 class Manifest(BaseModel):
     """One mixture. Equal inputs give equal bytes: no clock, no path, no order of arrival."""
 
@@ -184,6 +214,12 @@ class Manifest(BaseModel):
     seed: int
     epochs: float
     judge: str
+    prompts: dict[str, str] = Field(default_factory=dict)
+    """Prompts that the judge may be asked, with the SHA-256 of their texts."""
+    ask_when: dict[str, str] = Field(default_factory=dict)
+    """Criterion -> predicate; the judge is asked where it is true."""
+    judged: dict[str, JudgeCounts] = Field(default_factory=dict)
+    """Criterion -> samples by what became of it."""
     tokens: str
     """How tokens are counted: `estimate`, or the tokenizer's file name and SHA-256."""
     rules: list[dict[str, JsonValue]]

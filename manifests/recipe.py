@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
 from manifests.operators import Identifier, Slice, Take, Written
 from manifests.targets import Targets
@@ -98,6 +98,46 @@ class Frames(Written):
     most: Annotated[int, Field(ge=1)]
 
 
+class JudgeSettings(Written):
+    """Which model judges, how it is reached, and of which rows it is asked.
+
+    A recipe holds no secret: a key for a server comes from the environment.
+    """
+
+    backend: Literal["tiny", "vllm", "http"]
+    model: Annotated[str, Field(min_length=1)] | None = None
+    """Of `vllm` the folder with its weights, relative to the recipe; of `http` the name that servers give it."""
+    urls: tuple[Annotated[str, Field(pattern=r"^https?://[^\s@?#]+$")], ...] = ()
+    """OpenAI-compatible servers of that model, such as `http://127.0.0.1:8000`."""
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] | None = None
+    max_model_len: Annotated[int, Field(ge=256)] | None = None
+    """Tokens of prompt and answer together; longer samples are cut and marked."""
+    options: dict[Identifier, bool | int | float | str] = Field(default_factory=dict)
+    """Further parameters of the backend, see docs/judge.md."""
+    ask_when: dict[Identifier, str] = Field(default_factory=dict)
+    """Criterion -> SQL predicate over cheap scores; where it is not true the judge is not asked for the criterion."""
+
+    @model_validator(mode="after")
+    def _reachable(self) -> "JudgeSettings":
+        needed = {"tiny": set[str](), "vllm": {"model"}, "http": {"model", "urls"}}[self.backend]
+        given = {name for name in ("model", "urls", "dtype", "max_model_len", "options") if getattr(self, name)}
+        for name in sorted(needed - given):
+            raise ValueError(f"judge `{self.backend}` needs `{name}`")
+        allowed = {"tiny": set[str](), "vllm": given - {"urls"}, "http": given}[self.backend]
+        for name in sorted(given - allowed):
+            raise ValueError(f"judge `{self.backend}` takes no `{name}`")
+        if any("key" in name or "token" in name.split("_") or "secret" in name for name in self.options):
+            raise ValueError("a key is no option of a judge and stands in no recipe; see docs/judge.md")
+        return self
+
+
+def _judge_kind(value: object) -> str | None:
+    """Which of the two ways to write a judge; without it a complaint would be about both."""
+    if isinstance(value, dict | JudgeSettings):
+        return "settings"
+    return "word" if value in ("tiny", "off") else None
+
+
 class Entry(Written):
     """One line of a recipe: a source, or the inline declaration of one, with what is taken from it."""
 
@@ -122,6 +162,8 @@ class Entry(Written):
     """ISO 639-1 codes, passed on to the manifest."""
     augment: bool | None = None
     """JPEG re-encoding at training time (InternVL's `data_augment`); null leaves it to the trainer."""
+    judge_domain: Literal["disciplinary", "programming", "mathematics", "general"] | None = None
+    """Domain whose prompt of quality the judge is asked; null leaves it to the score `judge_domain`."""
     max_tiles: Annotated[int, Field(ge=1)] | None = None
     """Most tiles of a sample's pictures (InternVL's `max_dynamic_patch`)."""
     frames: Frames | None = None
@@ -161,7 +203,15 @@ class Recipe(Written):
     name: Annotated[str, Field(pattern=r"^[a-z0-9_][a-z0-9_.-]*$", max_length=120)]
     description: str = ""
     seed: int = 0
-    judge: Literal["tiny", "off"] = "tiny"
+    judge: Annotated[
+        Annotated[Literal["tiny", "off"], Tag("word")] | Annotated[JudgeSettings, Tag("settings")],
+        Discriminator(
+            _judge_kind,
+            custom_error_type="judge_kind",
+            custom_error_message="Input should be 'tiny', 'off' or a mapping",
+        ),
+    ] = "tiny"
+    """The embedded stand-in, no judge at all, or a model."""
     filters: tuple[str, ...] = ()
     """Filters of the user's own, as `module:Class`."""
     tokenizer: str = ESTIMATE

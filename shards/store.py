@@ -6,6 +6,7 @@
     scores/SOURCE/FP      score tables                              flows/scoring.py
     mixtures/RECIPE.STAGE/FP   decisions, clusters, ids, manifest, report
     runs/RECIPE/FP        run manifests
+    imported/SOURCE/NAME.parquet   ratings of others            flows/importing.py
     mirrors/NAME.json     where registered mirrors lie on this machine
     raw/REPO/COMMIT       files from the hub                        sources/hub.py
     downloads/SOURCE/FP   files by address                          sources/direct.py

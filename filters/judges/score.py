@@ -1,16 +1,28 @@
 """From samples to requests and from replies to score columns; pure functions, the same for every judge."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
 import polars as pl
+from polars._typing import PolarsDataType
 
 from filters.answer import has_text
-from filters.judges.base import Reply, ReplyState, Request
+from filters.judges.base import GRADES, Reply, ReplyState, Request
 from shards.schema import ROLES, STATE_SUFFIX, NullState
 
-MASS_SUFFIX: Final = "_mass"
+_SUFFIXES: Final[Mapping[str, PolarsDataType]] = {
+    "": pl.Float64,
+    "_mode": pl.Int32,
+    "_spread": pl.Float64,
+    "_mass": pl.Float64,
+    "_cut": pl.Boolean,
+}
+
+PROBS_SUFFIX: Final = "_probs"
+PROBS: Final = pl.List(pl.Float64)
+"""Dtype of a distribution: 11 numbers, or null. Ledgers hold it; rules cannot read lists."""
 
 NULL_STATE: Final[Mapping[ReplyState, NullState | None]] = {
     "scored": None,
@@ -56,23 +68,31 @@ def requests(batch: pl.DataFrame, prompt_id: str) -> list[Request]:
     return [Request(prompt_id, render(messages) if applies else "") for messages, applies in rows]
 
 
-def scores(replies: list[Reply], name: str) -> pl.DataFrame:
-    """Score columns of the replies.
+def score_types(criterion: str) -> dict[str, PolarsDataType]:
+    """Scores of a criterion, by name, as rules may name them."""
+    return {criterion + suffix: dtype for suffix, dtype in _SUFFIXES.items()}
+
+
+def scores(replies: list[Reply], criterion: str) -> pl.DataFrame:
+    """Score columns of the replies, as a ledger keeps them.
 
     Returns:
-        (n, 3) frame: `name`, the expected grade 0..10 (Float64); `name_mass`, see `Reply.mass`, null where the model
-        was not asked or failed (Float64); `name_state`, why the score is null (String).
+        (n, 7) frame. `X`: the expected grade 0..10. `X_mode`: the likeliest grade, the lowest of several. `X_spread`:
+        standard deviation of the grades, 0..5. `X_mass`: see `Reply.mass`. `X_cut`: whether the judge saw a shortened
+        sample. `X_probs`: (11,) probability of each grade. `X_state`: why `X` is null, null where it is not. Where the
+        reply is `no_answer` only mass and cut are known; otherwise nothing is.
     """
-    columns = {name: pl.Float64, name + MASS_SUFFIX: pl.Float64, name + STATE_SUFFIX: pl.String}
-    rows = [(_expected(reply), _asked_mass(reply), NULL_STATE[reply.state]) for reply in replies]
-    return pl.DataFrame(rows, schema=columns, orient="row")
+    columns = {**score_types(criterion), criterion + PROBS_SUFFIX: PROBS, criterion + STATE_SUFFIX: pl.String}
+    # A loop over rows: a reply is a Python object.
+    return pl.DataFrame([_row(reply) for reply in replies], schema=columns, orient="row")
 
 
-def _expected(reply: Reply) -> float | None:
+def _row(reply: Reply) -> tuple[float | int | bool | list[float] | str | None, ...]:
+    asked = reply.state in {"scored", "no_answer"}
+    mass, cut = (reply.mass, reply.cut) if asked else (None, None)
     if reply.probs is None:
-        return None
-    return sum(grade * share for grade, share in enumerate(reply.probs))
-
-
-def _asked_mass(reply: Reply) -> float | None:
-    return reply.mass if reply.state in {"scored", "no_answer"} else None
+        return None, None, None, mass, cut, None, NULL_STATE[reply.state]
+    expected = sum(grade * share for grade, share in enumerate(reply.probs))
+    variance = sum(share * (grade - expected) ** 2 for grade, share in enumerate(reply.probs))
+    mode = max(range(GRADES), key=reply.probs.__getitem__)
+    return expected, mode, math.sqrt(variance), mass, cut, list(reply.probs), None

@@ -1,18 +1,15 @@
 import doctest
-from pathlib import Path
 
 import polars as pl
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters.judges import score
 from filters.judges.base import Reply
-from filters.judges.score import parse, render, requests, scores
+from filters.judges.score import parse, render, requests, score_types, scores
 from shards.schema import ROLES
 
-PROMPTS = sorted((Path(score.__file__).parent / "prompts").glob("*.md"))
 LINES = st.lists(st.sampled_from(["=== user ===", "\\=== assistant ===", "text", "", "=== x ==="]), max_size=4).map(
     "\n".join
 )
@@ -42,34 +39,26 @@ def test_requests_follow_the_rows(batch_of):
 
 def test_scores_and_states():
     half = (0.0,) * 6 + (0.5, 0.5) + (0.0,) * 3
+    skew = (0.75,) + (0.0,) * 9 + (0.25,)
     replies = [
         Reply("scored", half, 0.9, False),
+        Reply("scored", skew, 1.0, True),
         Reply("empty", None, 0.0, False),
-        Reply("no_answer", None, 0.2, False),
+        Reply("no_answer", None, 0.2, True),
         Reply("engine_error", None, 0.0, False),
     ]
     found = scores(replies, "quality")
-    assert found.schema == {"quality": pl.Float64, "quality_mass": pl.Float64, "quality_state": pl.String}
+    types = {"quality": pl.Float64, "quality_mode": pl.Int32, "quality_spread": pl.Float64, "quality_mass": pl.Float64}
+    assert score_types("quality") == types | {"quality_cut": pl.Boolean}
+    assert found.schema == score_types("quality") | {"quality_probs": pl.List(pl.Float64), "quality_state": pl.String}
     assert found.rows() == [
-        (6.5, 0.9, None),
-        (None, None, "not_applicable"),
-        (None, 0.2, "no_answer"),
-        (None, None, "error"),
+        (6.5, 6, 0.5, 0.9, False, list(half), None),
+        (2.5, 0, pytest.approx(18.75**0.5), 1.0, True, list(skew), None),
+        (None, None, None, None, None, None, "not_applicable"),
+        (None, None, None, 0.2, True, None, "no_answer"),
+        (None, None, None, None, None, None, "error"),
     ]
 
 
 def test_no_replies_keep_the_schema():
     assert scores([], "quality").schema == scores([Reply("empty", None, 0.0, False)], "quality").schema
-
-
-@pytest.mark.parametrize("path", PROMPTS, ids=lambda path: path.stem)
-def test_prompts_have_an_id_and_a_version(path):
-    _, head, body = path.read_text().split("---\n", 2)
-    matter = yaml.safe_load(head)
-    assert matter["id"] == path.stem
-    assert isinstance(matter["version"], int)
-    assert "0 to 10" in body
-
-
-def test_both_prompts_are_there():
-    assert [path.stem for path in PROMPTS] == ["quality", "repetition"]
