@@ -46,10 +46,14 @@ EXPORTERS: Final[dict[str, type[Exporter]]] = {
 NATIVE: Final[dict[str, Flavour]] = {
     "llava-next": "llava-next",
     "instellavl": "instellavl-offline",
+    "instellavl-online": "instellavl-online",
     "internvl": "internvl",
     "vila": "vila",
 }
 """Formats whose trainer has operators of its own."""
+
+STREAMED: Final = "instellavl-online"
+"""The format whose trainer counts as MosaicML Streaming does."""
 
 PICTURES: Final = "images"
 """Folder of picture files in an export."""
@@ -197,7 +201,7 @@ def _export(mix: Mix, to: str, exporter: Exporter, out: Path, lines: Sequence[Na
     parts = planned_parts(mix) if lines is None else [line.part for line in lines]
     outcomes = exporter(parts, media, out)
     entries = _entries(mix, outcomes) if lines is None else []
-    native = _native(mix, lines or [], [] if lines is None else outcomes)
+    native = _native(mix, lines or [], [] if lines is None else outcomes, streamed=to == STREAMED)
     rows: list[EntryExport | NativeExport] = [*entries, *native]
     report = ExportReport(
         format=to,
@@ -234,7 +238,9 @@ def _entries(mix: Mix, outcomes: Sequence[Outcome]) -> list[EntryExport]:
     return found
 
 
-def _native(mix: Mix, lines: Sequence[NativePart], outcomes: Sequence[Outcome]) -> list[NativeExport]:
+def _native(
+    mix: Mix, lines: Sequence[NativePart], outcomes: Sequence[Outcome], *, streamed: bool
+) -> list[NativeExport]:
     found = []
     for (line, part, unplanned, unjudged), outcome in zip(lines, outcomes, strict=True):
         assert part.words is not None
@@ -245,7 +251,7 @@ def _native(mix: Mix, lines: Sequence[NativePart], outcomes: Sequence[Outcome]) 
             strategy=line.strategy,
             value=line.value,
             rows=outcome.written,
-            seen=rows_seen(part.words, outcome.written, outcome.excluded),
+            seen=rows_seen(part.words, outcome.written, outcome.excluded, streamed=streamed),
             emitted=sum(mix.entries[name].counts.emitted for name in line.entries),
             not_representable=_sum([outcome.refused]),
             adapted=_sum([outcome.adapted]),

@@ -20,7 +20,7 @@ from manifests.exports.base import KINDS, Kind, Outcome, Part
 from manifests.exports.mds_file import MDS_BYTES, encode_list, write_mds
 from manifests.exports.media import Media
 from manifests.exports.record import extension, record
-from manifests.exports.rows import representable
+from manifests.exports.rows import representable, row_id
 from manifests.exports.strict import changes, fold_system
 from shards.files import write_text
 
@@ -65,7 +65,8 @@ class InstellaVlOnline:
     """Writes `image` (`jpeg`) and `text` (`str`: the JSON row), what AMD's loader and the package both read.
 
     AMD's own packer names the encoding `jpeg:95`, which the package does not know. A record holds one picture: text
-    alone has a picture of 1 x 1 and no `image` key in its row; several pictures are not representable.
+    alone has a picture of 1 x 1 and no `image` key in its row; several pictures are not representable. Native lines
+    say `choose` and `repeat`, each about a set of its own.
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({"text", "single"})
@@ -88,7 +89,7 @@ class InstellaVlOnline:
     def _rows(self, outcome: Outcome, media: Media, blank: bytes) -> Iterator[tuple[bytes, bytes]]:
         for row, conversation in representable(outcome.part, self.kinds, outcome):
             turns = fold_system(conversation)
-            found: dict[str, object] = {"id": row.key}
+            found: dict[str, object] = {"id": row_id(outcome.part, row)}
             picture = blank
             if row.images:
                 picture = media.data(row.images[0])
@@ -110,6 +111,8 @@ def _json(value: dict[str, object]) -> bytes:
 
 
 def _listed(path: str, part: Part) -> dict[str, str | int]:
+    if part.words is not None:
+        return {"shard_path": path} | ({part.words.strategy: int(part.words.value)} if part.words.value else {})
     return {"shard_path": path} | ({"repeat": part.times} if part.times > 1 else {})
 
 

@@ -3,24 +3,29 @@
 from manifests.exports.base import Words
 
 
-def rows_seen(words: Words, rows: int, excluded: int = 0) -> int:
+def rows_seen(words: Words, rows: int, excluded: int = 0, *, streamed: bool = False) -> int:
     """Rows that an epoch holds of a file.
 
     Args:
         words: strategy and value, see manifests/exports/native.py.
         rows: in the file.
         excluded: rows that the exclusion list of `@` leaves out.
+        streamed: MDS shards read by MosaicML Streaming, as InstellaVL's online loader does.
 
     Returns:
         The trainer's count, before VILA fills sets up to its global batch. InstellaVL's offline loader does not know
-        `repeat`: it takes the file once.
+        `repeat`: it takes the file once. `choose` above the rows there are repeats some of them.
 
     Source: LLaVA-NeXT and InstellaVL llava/train/train.py, LazySupervisedDataset; InternVL internvl_chat_finetune.py,
-    LazySupervisedDataset; VILA llava/data/builder.py, build_dataset.
+    LazySupervisedDataset; VILA llava/data/builder.py, build_dataset; MosaicML Streaming streaming/base/stream.py.
     """
     match words.strategy:
         case "first" | "end" | "random":
             return _part(words, rows)
+        case "choose":
+            return int(words.value)
+        case "repeat" if streamed:
+            return rows * int(words.value)
         case "repeat_time":
             factor = float(words.value)
             # binary floating point, cut off: 0.29 of 100 lines is 28

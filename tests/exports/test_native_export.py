@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+import yaml
 from commands import DemoBuild, Vlmix
 
 from flows.exporting import NativeExport, export_all
@@ -128,6 +129,29 @@ def test_no_dropped_row_and_no_row_outside_the_slice_is_in_a_file(lists: Mix, tm
         if entry == "docs":
             assert positions.max() < lists.entries["docs"].counts.read // 2
         assert positions.is_sorted() and len(positions) == len(keys)
+
+
+def test_streams_choose_and_repeat(vlmix: Vlmix, store: Path, tmp_path: Path) -> None:
+    entries = [
+        "{id: charts, source: demo.charts, domain: chart, published: Charts, take: {kind: random, rows: 40}}",
+        "{id: tables, source: demo.tables, domain: document, repeat: 2}",
+        "{id: ask, source: demo.ask, domain: chat}",
+    ]
+    mix = built(vlmix, store, "streams", entries)
+    (report,) = export_all({"sft": mix}, to="instellavl-online", out=tmp_path / "out", native=True)
+    listed = yaml.safe_load((tmp_path / "out" / "mixture.yaml").read_text())["datasets"]
+    assert listed == [
+        {"shard_path": "shards/Charts/", "choose": 40},
+        {"shard_path": "shards/tables/", "repeat": 2},
+        {"shard_path": "shards/ask/"},
+    ]
+    charts, tables, ask = report.native
+    assert charts.seen == 40 and charts.rows > 40
+    assert tables.seen == 2 * tables.rows == 2 * kept(mix, "tables")
+    assert ask.seen == ask.rows == kept(mix, "ask")
+    for line in report.native:
+        index = json.loads((tmp_path / "out" / "shards" / line.file / "index.json").read_bytes())
+        assert sum(shard["samples"] for shard in index["shards"]) == line.rows
 
 
 def test_internvl_takes_fractions_and_repeats(vlmix: Vlmix, store: Path, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def shown(entry: str, sample: dict) -> Row:
     data = original(sample["image"])
     assert "image" in found or sample["image"].size == (1, 1)
     texts = [turn["value"] for turn in found["conversations"]]
-    return row(entry, found["id"], texts, [data] if "image" in found else [])
+    return row(entry, found["id"].partition(":")[2], texts, [data] if "image" in found else [])
 
 
 def original(image) -> bytes:
