@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from flows.mixes import Mix
 from manifests.packing import NONE, pack
+from manifests.stream import copies
 from shards.errors import DataError
 from shards.files import write_table, write_text
 
@@ -59,16 +60,15 @@ def write_packing(
         + (picture_tokens if tile_tokens is None else tile_tokens)
         * rows["num_images" if tile_tokens is None else "tiles"].to_numpy().astype(np.int64)
     )
-    times = rows["times"].to_numpy()
-    copies = np.repeat(np.arange(rows.height), times)
-    tokens = per_row[copies]
+    row, copy = copies(rows["times"].to_numpy())
+    tokens = per_row[row]
     packed = pack(tokens, budget)
     index = pl.DataFrame(
         {
             "sequence": packed.sequence,
-            "entry": rows["entry"].gather(copies),
-            "key": rows["key"].gather(copies),
-            "copy": np.arange(len(copies)) - np.repeat(np.cumsum(times) - times, times),
+            "entry": rows["entry"].gather(row),
+            "key": rows["key"].gather(row),
+            "copy": copy,
             "tokens": tokens,
         }
     )

@@ -1,7 +1,7 @@
 """Recipe to plan: every name resolved, every rule checked, every row counted, what is made up or missing named."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
@@ -169,19 +169,7 @@ def _stage(
     excluded: Mapping[Place, tuple[int, ...]],
 ) -> PlannedStage:
     if stage.mixture:
-        shared = earlier[stage.mixture]
-        return PlannedStage(
-            stage.name,
-            stage.epochs,
-            shared.mixture,
-            shared.entries,
-            shared.rules,
-            shared.predicates,
-            shared.dedup,
-            shared.targets,
-            shared.written,
-            shared.excluded,
-        )
+        return replace(earlier[stage.mixture], name=stage.name, epochs=stage.epochs)
     rules = compose(stage.rules or recipe.rules)
     _check_names(recipe, stage, rules)
     usable = [entry for entry in stage.entries if sources[stage.name, entry.id].status != "unresolved"]

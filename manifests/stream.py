@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 
 from manifests.manifest import Manifest, read_manifest
 from shards.pack import Image
-from shards.sample import ShardsIndex, sample_path
-from shards.schema import SAMPLE, Role
+from shards.sample import ShardsIndex, read_table, sample_path
+from shards.schema import Role
 from shards.store import Box, Store
 
 Integers = npt.NDArray[np.int64]
@@ -115,11 +115,10 @@ class MixtureStream:
         wanted = decisions.filter(pc.equal(decisions["entry"], entry))
         shard, row = _places(self._shards[entry], wanted["key"])
         times = wanted["times"].to_numpy().astype(np.int64)
-        copies = np.repeat(np.arange(len(times)), times)
-        copy = np.arange(len(copies)) - np.repeat(np.cumsum(times) - times, times)
-        found = {"shard": shard[copies], "row": row[copies], "copy": copy}
+        rows, copy = copies(times)
+        found = {"shard": shard[rows], "row": row[rows], "copy": copy}
         order = np.lexsort((found["row"], found["copy"], found["shard"]))
-        return {"entry": np.full(len(copies), number), **{name: values[order] for name, values in found.items()}}
+        return {"entry": np.full(len(rows), number), **{name: values[order] for name, values in found.items()}}
 
     @cached_property
     def _blocks(self) -> Integers:
@@ -160,6 +159,12 @@ class MixtureStream:
         )
 
 
+def copies(times: Integers) -> tuple[Integers, Integers]:
+    """Every emission of rows that are emitted (n,) `times`: its row, rising, and which copy of it, from 0."""
+    rows = np.repeat(np.arange(len(times)), times)
+    return rows, np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)
+
+
 def _places(shards: Box, keys: pa.ChunkedArray) -> tuple[Integers, Integers]:
     """Shard and row in it of each key: two (n,) Int64."""
     shard = np.full(len(keys), -1, dtype=np.int64)
@@ -176,11 +181,8 @@ def _places(shards: Box, keys: pa.ChunkedArray) -> tuple[Integers, Integers]:
 
 
 def _read_columns(shards: Box, number: int, columns: Sequence[str]) -> pa.Table:
-    """Columns of one shard, in this thread: workers of a DataLoader are forks, in which thread pools hang."""
-    fields = [SAMPLE.get_field_index(name) for name in columns]
-    options = pa.ipc.IpcReadOptions(included_fields=fields, use_threads=False)
-    with pa.memory_map(str(sample_path(shards.path, number))) as source:
-        return pa.ipc.open_file(source, options=options).read_all().select(list(columns))
+    """Columns of one shard, in this thread: workers of a DataLoader are forks."""
+    return read_table(sample_path(shards.path, number), columns, threads=False)
 
 
 def _hashes(count: int, *seeds: int) -> npt.NDArray[np.uint64]:

@@ -32,18 +32,20 @@ class Rows(NamedTuple):
 def amount(take: Take, rows: int, excluded: Collection[int] = ()) -> int:
     """Rows that a take asks for, out of `rows` published ones: never more than there are, or than `excluded` leaves."""
     if take.percent is not None:
-        exact = Fraction(str(take.percent)) * rows / 100
-        wanted = {"ceil": math.ceil, "floor": math.floor, "float-floor": math.floor}[take.rounding or "ceil"](exact)
-        if take.rounding == "float-floor":
-            wanted = int(rows * (take.percent / 100))
+        rounding, written, share = take.rounding or "ceil", Fraction(str(take.percent)) / 100, take.percent / 100
+        wanted = _rounded(rounding, written, share, rows)
     elif take.fraction is not None:
-        exact = Fraction(str(take.fraction)) * rows
-        wanted = {"ceil": math.ceil(exact), "floor": math.floor(exact)}.get(
-            take.rounding or "float-floor", int(rows * take.fraction)
-        )
+        wanted = _rounded(take.rounding or "float-floor", Fraction(str(take.fraction)), take.fraction, rows)
     else:
         wanted = rows - sum(row < rows for row in excluded) if take.rows is None else take.rows
     return min(wanted, rows)
+
+
+def _rounded(rounding: str, written: Fraction, share: float, rows: int) -> int:
+    """A share of the rows, as the decimal number that was written or in binary floating point, rounded."""
+    if rounding == "float-floor":
+        return int(rows * share)
+    return math.ceil(written * rows) if rounding == "ceil" else math.floor(written * rows)
 
 
 def bounds(part: Slice | None, rows: int) -> tuple[int, int]:

@@ -90,13 +90,17 @@ def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
 
 def read_samples(path: Path, columns: Sequence[str]) -> pl.DataFrame:
     """The named columns of a shard; other columns are not decompressed."""
-    fields = [SAMPLE.get_field_index(name) for name in columns]
-    options = pa.ipc.IpcReadOptions(included_fields=fields)
-    with pa.memory_map(str(path)) as source:
-        table = pa.ipc.open_file(source, options=options).read_all()
-    frame = pl.from_arrow(table)
+    frame = pl.from_arrow(read_table(path, columns))
     assert isinstance(frame, pl.DataFrame)
-    return frame.select(columns)
+    return frame
+
+
+def read_table(path: Path, columns: Sequence[str], *, threads: bool = True) -> pa.Table:
+    """The same as an Arrow table; without `threads` it may be called in a forked process, where thread pools hang."""
+    fields = [SAMPLE.get_field_index(name) for name in columns]
+    options = pa.ipc.IpcReadOptions(included_fields=fields, use_threads=threads)
+    with pa.memory_map(str(path)) as source:
+        return pa.ipc.open_file(source, options=options).read_all().select(list(columns))
 
 
 def read_all(folder: Path, columns: Sequence[str]) -> Iterator[pl.DataFrame]:

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from sources.layouts.media import pictures_of
 from sources.layouts.rows import Raw, convert, convert_parts
-from sources.layouts.turns import alternating, exchange
-from sources.layouts.value import RowError, chosen, extras, list_of, object_of, text_of
+from sources.layouts.turns import dialogue, exchange
+from sources.layouts.value import chosen, extras, list_of, object_of, text_of
 from sources.record import Defect, PictureRef, Record
 from sources.spec import Source
 
@@ -54,11 +54,9 @@ def _dialogue(raw: Raw, source: Source) -> Record:
     pictures = pictures_of(fields.get("images"), "images")
     pairs = [object_of(text, "texts") for text in list_of(fields, "texts")]
     texts = [text_of(pair, name) for pair in pairs for name in ("user", "assistant")]
-    if not texts:
-        raise RowError("missing_field", "expected at least one question or text, found an empty list")
     return Record(
         row=raw.row,
-        messages=alternating(texts, pictures=len(pictures)),
+        messages=dialogue(texts, pictures=len(pictures)),
         pictures=pictures,
         meta=extras(fields, ("images", "texts", *source.native)),
         native=chosen(fields, source.native),

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from sources.layouts.media import pictures_of
 from sources.layouts.rows import Raw, convert, convert_parts
-from sources.layouts.turns import alternating, exchange
+from sources.layouts.turns import dialogue, exchange
 from sources.layouts.value import Fields, RowError, chosen, extras, kind, need, object_of, shown, text_of
 from sources.record import Defect, Record
 from sources.spec import Source
@@ -66,11 +66,9 @@ def _dialogue(raw: Raw, source: Source) -> Record:
     fields = raw.fields()
     pictures = pictures_of(fields.get("image"), "image")
     texts = [text for pair in _split(raw, source) for text in pair]
-    if not texts:
-        raise RowError("missing_field", "expected at least one question or text, found an empty list")
     return Record(
         row=raw.row,
-        messages=alternating(texts, pictures=len(pictures)),
+        messages=dialogue(texts, pictures=len(pictures)),
         pictures=pictures,
         meta=extras(fields, ("image", "qa_pairs", *source.native)),
         native=chosen(fields, source.native),

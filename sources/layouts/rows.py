@@ -13,6 +13,7 @@ from shards.errors import SourceError
 from sources.layouts.json_file import Broken, is_lines, iter_elements, open_bytes, open_text, parse_line
 from sources.layouts.parquet import parquet_rows
 from sources.layouts.part import belongs
+from sources.layouts.turns import NO_QUESTION
 from sources.layouts.value import Fields, RowError, kind
 from sources.record import NOT_OF_SOURCE, Defect, Record
 from sources.spec import Source
@@ -86,7 +87,7 @@ def convert_parts(
             yield Defect(raw.row, error.reason, str(error))
             continue
         if not parts:
-            yield Defect(raw.row, "missing_field", "expected at least one question or text, found an empty list")
+            yield Defect(raw.row, "missing_field", NO_QUESTION)
         for index, part in enumerate(parts):
             try:
                 yield replace(record(raw, source, part), part=str(index))

@@ -50,6 +50,20 @@ def exchange(question: str, answer: str, *, pictures: int = 1) -> tuple[Message,
     )
 
 
+NO_QUESTION: Final = "expected at least one question or text, found an empty list"
+
+
+def dialogue(texts: Sequence[str], *, pictures: int) -> tuple[Message, ...]:
+    """Questions and answers of one row as one dialogue; see `alternating`.
+
+    Raises:
+        RowError: there is none, or an answer is missing.
+    """
+    if not texts:
+        raise RowError("missing_field", NO_QUESTION)
+    return alternating(texts, pictures=pictures)
+
+
 def alternating(texts: Sequence[str], *, pictures: int = 1) -> tuple[Message, ...]:
     """User and assistant texts in turn as messages, the pictures before the first, all texts escaped.
 
