@@ -10,7 +10,7 @@ from rows import hostile, many_rows, marked
 from test_engine import same
 
 from filters.judges.base import Reply
-from filters.judges.http import HttpJudge
+from filters.judges.http import HttpJudge, counts
 from shards.errors import UsageError
 
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore")]
@@ -32,8 +32,7 @@ def test_in_process_and_over_http_are_the_same_and_a_killed_server_costs_no_fini
     with serve(free_port) as server:
         http = of(server, model)
         _agrees_with_the_engine(http, judge, undisturbed)
-        before = server.answered()
-        killer = threading.Thread(target=_kill_after, args=(server, before + 220))
+        killer = threading.Thread(target=_kill_after, args=(server, _answered() + 220))
         killer.start()
         _ask(http, found, list(range(len(rows))))
         killer.join()
@@ -74,7 +73,12 @@ def _ask(http: HttpJudge, found: list[Reply | None], rows: list[int]) -> None:
             found[row] = None if reply.state == "engine_error" else reply
 
 
+def _answered() -> int:
+    return counts().get(("answered", "token_ids"), 0)
+
+
 def _kill_after(server, answered: int) -> None:
-    while server.answered() < answered:
-        time.sleep(0.005)
+    """Kill it as soon as the client has so many answers; asking the busy server itself could come too late."""
+    while _answered() < answered:
+        time.sleep(0.001)
     server.kill()
