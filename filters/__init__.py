@@ -4,6 +4,7 @@ from typing import Final
 
 from filters.base import Filter as Filter
 from filters.base import PictureFilter as PictureFilter
+from filters.base import TextFilter as TextFilter
 from filters.char_run import CharRuns
 from filters.dup_ngram import DupNgramShare
 from filters.judge_domain import JudgeDomain
@@ -30,6 +31,9 @@ FILTERS: Final[dict[str, type]] = {
     "native": Native,
 }
 """Filters of samples by the name a recipe gives them; `native` needs parameters, the others have defaults."""
+
+TEXT_FILTERS: Final[dict[str, type[TextFilter]]] = {}
+"""Filters of the messages of samples by the name a recipe gives them; they share one reading of the text."""
 
 PICTURE_FILTERS: Final[dict[str, type[PictureFilter]]] = {
     "picture_basics": PictureBasics,

@@ -1,16 +1,18 @@
 """What a filter is: a frozen dataclass that turns a batch of samples into score columns of equal height."""
 
 from collections.abc import Mapping
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import polars as pl
 from polars._typing import PolarsDataType
 
+from filters.texts import Texts
 from shards.picture import Picture
 
 Columns = Mapping[str, PolarsDataType]
 
 
+@runtime_checkable
 class Filter(Protocol):
     """Measures samples; writes values, never verdicts.
 
@@ -32,6 +34,20 @@ class Filter(Protocol):
 
     def __call__(self, batch: pl.DataFrame) -> pl.DataFrame:
         """(n, columns in `reads`) frame to (n, columns in `writes`) frame, same order."""
+        ...
+
+
+class TextFilter(Protocol):
+    """Measures the messages of samples; all text filters of a run share one reading of them.
+
+    Otherwise as `Filter`: `writes` and `version` mean the same, and so does a null.
+    """
+
+    writes: ClassVar[Columns]
+    version: ClassVar[int]
+
+    def __call__(self, texts: Texts) -> pl.DataFrame:
+        """Texts of n samples to (n, columns in `writes`) frame, same order."""
         ...
 
 

@@ -9,10 +9,11 @@ from typing import Final, NamedTuple
 import polars as pl
 from pydantic import BaseModel, JsonValue
 
-from filters import FILTERS, PICTURE_FILTERS
-from filters.base import Filter, PictureFilter
+from filters import FILTERS, PICTURE_FILTERS, TEXT_FILTERS
+from filters.base import Filter, PictureFilter, TextFilter
 from filters.judges.score import score_types
 from filters.native import Native
+from filters.texts import read_texts
 from filters.tokens import TokenEstimate
 from flows.executor import Runner, Steps
 from flows.importing import imported_scores
@@ -44,6 +45,10 @@ ASKABLE: Final[Scores] = {
 """Scores that come from the judge, with their dtypes."""
 
 
+SampleFilter = Filter | TextFilter
+"""What gives scores row by row: from any columns, or from the messages alone."""
+
+
 class ScoreIndex(BaseModel):
     """What a score table holds."""
 
@@ -59,7 +64,7 @@ class ScoreJob(NamedTuple):
     store: Store
     shards: Box
     number: int
-    todo: tuple[tuple[Filter, Box], ...]
+    todo: tuple[tuple[SampleFilter, Box], ...]
 
 
 class PictureJob(NamedTuple):
@@ -75,7 +80,7 @@ class PictureJob(NamedTuple):
 class FilterSet:
     """The filters of a run, the published columns that its sources offer as scores, and imported scores."""
 
-    samples: tuple[Filter, ...]
+    samples: tuple[SampleFilter, ...]
     pictures: tuple[PictureFilter, ...]
     published: tuple[str, ...]
     imported: tuple[str, ...] = ()
@@ -101,7 +106,8 @@ def filter_set(own: Sequence[str], published: Sequence[str], tokens: Filter | No
     Raises:
         RecipeError: a filter that cannot be imported or does not fit.
     """
-    built_in = [kind() for kind in FILTERS.values() if kind is not Native]
+    built_in: list[SampleFilter] = [kind() for kind in FILTERS.values() if kind is not Native]
+    built_in += [kind() for kind in TEXT_FILTERS.values()]
     if tokens is not None:
         built_in = [tokens if isinstance(item, TokenEstimate) else item for item in built_in]
     return FilterSet(
@@ -111,25 +117,27 @@ def filter_set(own: Sequence[str], published: Sequence[str], tokens: Filter | No
 
 def describe_filters() -> dict[str, list[str]]:
     """Filters by name, with the scores that each writes."""
-    found = {name: list(kind().writes) for name, kind in FILTERS.items() if kind is not Native}
+    found = {name: list(kind().writes) for name, kind in (FILTERS | TEXT_FILTERS).items() if kind is not Native}
     measured = {name: list(kind().reduces) or list(kind().writes) for name, kind in PICTURE_FILTERS.items()}
     return {**found, "native": ["native_NAME, one for each column in the source's `native`"], **measured}
 
 
-def _load(name: str) -> Filter:
+def _load(name: str) -> SampleFilter:
     module, _, attribute = name.partition(":")
     try:
-        made: Filter = getattr(importlib.import_module(module), attribute)()
+        made: SampleFilter = getattr(importlib.import_module(module), attribute)()
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise RecipeError(
             f"filter `{name}`: {error}; expected `module:Class` that can be made without arguments"
         ) from error
-    if not is_dataclass(made) or not all(hasattr(made, field) for field in ("reads", "writes", "version")):
-        raise RecipeError(f"filter `{name}` is no filter: a frozen dataclass with `reads`, `writes` and `version`")
+    if not is_dataclass(made) or not all(hasattr(made, field) for field in ("writes", "version")):
+        raise RecipeError(
+            f"filter `{name}` is no filter: a frozen dataclass with `writes`, `version` and mostly `reads`"
+        )
     return made
 
 
-def score_box(store: Store, shards: Box, made: Filter | PictureFilter) -> Box:
+def score_box(store: Store, shards: Box, made: SampleFilter | PictureFilter) -> Box:
     """Where the scores of a filter over a source's shards lie."""
     # a picture filter's table has a column more than the filter writes
     own = [PICTURE_STATE] if hasattr(made, "reduces") else []
@@ -142,7 +150,7 @@ def source_name(shards: Box) -> str:
     return shards.name.split("/")[1]
 
 
-def identity(made: Filter | PictureFilter) -> tuple[str, int, dict[str, JsonValue]]:
+def identity(made: SampleFilter | PictureFilter) -> tuple[str, int, dict[str, JsonValue]]:
     """What names a filter's output: its class, version and parameters, without those that only say where things lie."""
     assert is_dataclass(made)
     named = {field.name for field in fields(made) if field.metadata.get("names_output", True)}
@@ -190,10 +198,15 @@ def _part(box: Box, number: int) -> Path:
 
 def score_shard(job: ScoreJob) -> None:
     """Score one shard with every filter that has not done it yet; columns are read once."""
-    columns = sorted({column for item, _ in job.todo for column in item.reads})
-    batch = read_samples(sample_path(job.shards.path, job.number), columns)
+    read = [item.reads if isinstance(item, Filter) else ("messages",) for item, _ in job.todo]
+    batch = read_samples(sample_path(job.shards.path, job.number), sorted({name for names in read for name in names}))
+    texts = None if all(isinstance(item, Filter) for item, _ in job.todo) else read_texts(batch)
     for item, box in job.todo:
-        frame = item(batch.select(item.reads))
+        if isinstance(item, Filter):
+            frame = item(batch.select(item.reads))
+        else:
+            assert texts is not None, "a filter of text has the messages read"
+            frame = item(texts)
         assert frame.height == batch.height, f"{type(item).__name__} changed the number of rows"
         write_table(_part(box, job.number), frame)
 
@@ -239,7 +252,7 @@ def _picture_parts(index: ShardsIndex) -> int:
     return -(-index.pictures // PICTURES_PER_PART)
 
 
-def _compact(box: Box, item: Filter | PictureFilter, parts: int) -> None:
+def _compact(box: Box, item: SampleFilter | PictureFilter, parts: int) -> None:
     if box.done:
         return
     frames = [pl.read_parquet(_part(box, number)) for number in range(parts)]

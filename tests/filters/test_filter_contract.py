@@ -6,8 +6,9 @@ import pickle
 import polars as pl
 import pytest
 
-from filters import FILTERS
+from filters import FILTERS, TEXT_FILTERS
 from filters.answer import MESSAGES
+from filters.texts import read_texts
 from filters.tokens import TokenEstimate
 
 PARAMETERS = {"native": {"name": "clip", "column": "clip_score"}}
@@ -30,8 +31,26 @@ NO_TEXT = [[], [("user", "<image>")], [("document", "<image> \n <image>")]]
 METAS = ['{"native": {"clip_score": "0.31"}}'] * len(CHATS)
 
 
+@dataclasses.dataclass(frozen=True)
+class OnBatch:
+    """A filter of text, called with a batch like the others."""
+
+    made: object
+
+    reads = ("messages",)
+
+    def __getattr__(self, name):
+        if name == "made":  # while it is unpickled
+            raise AttributeError(name)
+        return getattr(self.made, name)
+
+    def __call__(self, batch):
+        return self.made(read_texts(batch))
+
+
 def every_filter():
-    return [pytest.param(FILTERS[name](**PARAMETERS.get(name, {})), id=name) for name in FILTERS]
+    own = [pytest.param(FILTERS[name](**PARAMETERS.get(name, {})), id=name) for name in FILTERS]
+    return own + [pytest.param(OnBatch(kind()), id=name) for name, kind in TEXT_FILTERS.items()]
 
 
 @pytest.fixture(params=every_filter())
