@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from manifests.hamming import hamming_pairs
+from manifests.hamming import chunks_for, hamming_pairs
 
 WORD = st.integers(0, 2**64 - 1)
 
@@ -49,6 +49,23 @@ def near_hashes(draw: Any) -> list[int | None]:
 @given(near_hashes(), st.integers(0, 16))
 def test_equals_brute_force(hashes: list[int | None], radius: int) -> None:
     assert hamming_pairs(series(*hashes), radius).rows() == brute_force(hashes, radius)
+
+
+@settings(max_examples=150, deadline=None)
+@given(near_hashes(), st.integers(0, 16), st.integers(0, 26))
+def test_new_hashes_against_all(hashes: list[int | None], radius: int, since: int) -> None:
+    expected = [pair for pair in brute_force(hashes, radius) if pair[1] >= since]
+    assert hamming_pairs(series(*hashes), radius, since=since).rows() == expected
+
+
+@pytest.mark.parametrize("number", [1, 1000, 10**6, 10**8])
+@pytest.mark.parametrize("radius", range(1, 17))
+def test_no_pair_within_the_radius_is_far_in_every_chunk(number: int, radius: int) -> None:
+    chunks = chunks_for(number, radius)
+    # far in every chunk that is looked at takes one error more than the radius of each
+    assert sum(chunk.radius + 1 for chunk in chunks) == radius + 1
+    bits = [bit for chunk in chunks for bit in range(chunk.shift, chunk.shift + chunk.width)]
+    assert len(bits) == len(set(bits)) and max(bits) < 64
 
 
 @pytest.fixture(scope="module")
