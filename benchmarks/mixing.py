@@ -37,7 +37,7 @@ SOURCES: Final = [f"source_{number:02}" for number in range(20)]
 PHASES: Final = ("scores", "write", "write stricter", "decide", "diff")
 RULES: Final = (
     ("character_run", "char_run > 200", "drop"),
-    ("periodic", "periodic_share > 0.9", "drop"),
+    ("loop", "loop > 0.9", "drop"),
     ("refused", "refusal", "drop"),
     ("small_picture", "min_side_px < 28", "drop"),
     ("long_picture", "aspect > 9", "review"),
@@ -58,7 +58,7 @@ REFUSED: Final = 0.01
 
 SCORES: Final = {
     "char_run": pl.Int32(),
-    "periodic_share": pl.Float32(),
+    "loop": pl.Float32(),
     "refusal": pl.Boolean(),
     "min_side_px": pl.Int32(),
     "aspect": pl.Float32(),
@@ -109,7 +109,7 @@ def _scores(name: str, number: int, rows: int) -> pl.DataFrame:
     draw = np.random.default_rng(number)
     values = {
         "char_run": draw.geometric(0.05, rows),
-        "periodic_share": draw.random(rows) ** 4,
+        "loop": draw.random(rows) ** 4,
         "refusal": draw.random(rows) < REFUSED,
         "min_side_px": draw.integers(10, 2000, rows),
         "aspect": 1 + draw.exponential(1, rows),

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import polars as pl
 
-from filters.answer import code_points
 from filters.base import Columns
+from filters.texts import Texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +22,14 @@ class CharRuns:
     Floods of line breaks and tabs: seen in outputs of weak models in alpaca_eval.
     """
 
-    reads: ClassVar[tuple[str, ...]] = ("messages",)
     writes: ClassVar[Columns] = {"char_run": pl.Int32, "char_run_spaced": pl.Int32, "space_run": pl.Int32}
     version: ClassVar[int] = 1
 
-    def __call__(self, batch: pl.DataFrame) -> pl.DataFrame:
-        """Scores of each sample; null where no answer exists."""
+    def __call__(self, texts: Texts) -> pl.DataFrame:
+        """Scores of each sample; null where no text filter applies."""
         from filters.runs import longest_runs
 
-        points = code_points(batch)
-        return points.worst_frame(self.writes, longest_runs(points.codes, points.starts))
+        answers = texts.answers
+        rows = longest_runs(texts.codes, texts.starts, answers)
+        columns = zip(self.writes.items(), rows, strict=True)
+        return pl.DataFrame([texts.per_sample(row, answers, "max", of).alias(name) for (name, of), row in columns])

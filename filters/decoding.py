@@ -89,3 +89,17 @@ def any_text(codes: Codes, starts: Indices) -> npt.NDArray[np.bool_]:
                 found[text] = True
                 break
     return found
+
+
+@compiled
+def trimmed_sizes(codes: Codes, starts: Indices, chosen: Indices) -> Indices:
+    """Characters between the white space at both ends of some texts: (k,) int64."""
+    sizes = np.zeros(len(chosen), dtype=np.int64)
+    for row in range(len(chosen)):
+        first, last = starts[chosen[row]], starts[chosen[row] + 1]
+        while first < last and is_space(codes[first]):
+            first += 1
+        while last > first and is_space(codes[last - 1]):
+            last -= 1
+        sizes[row] = last - first
+    return sizes

@@ -1,12 +1,12 @@
 """Plain facts about each picture: size, shape, contrast, frames."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import polars as pl
+from PIL import Image
 
 from filters.base import Columns
 from shards.picture import Picture
@@ -14,15 +14,15 @@ from shards.picture import Picture
 
 @dataclass(frozen=True, slots=True)
 class PictureBasics:
-    """Scores `min_side_px`, `aspect`, `gray_std`, `num_frames` and `bytes_per_px` of a sample's worst picture.
+    """Scores `min_side_px`, `aspect`, `gray_std`, `num_frames`, `exif_rotated`, `bytes_per_px` of the worst picture.
 
     Per picture: `side_px`, the shorter side as stored; `aspect`, longer by shorter side; `gray_std`, standard deviation
-    (0..127.5) of the gray values once the picture is averaged down by a whole factor to at most `sample_px` a side, so
-    that 0 is blank; `num_frames`; `exif_rotated`, where the EXIF orientation is not upright, which trainers ignore;
+    (0..127.5) of the gray values once the picture is averaged down by a whole factor to at most `sample_px` a side,
+    so that 0 is blank; `num_frames`; `exif_rotated`, where the EXIF orientation is not upright, which trainers ignore;
     `bytes_per_px`, file size by number of pixels of one frame.
 
     Args of the dataclass:
-        sample_px: pixels; the standard deviation needs no more, and large pictures would cost ten times as much.
+        sample_px: pixels, at most 256; the deviation needs no more, and large pictures would cost ten times as much.
 
     Source: ours.
     """
@@ -40,21 +40,28 @@ class PictureBasics:
         "aspect": ("aspect", "max"),
         "gray_std": ("gray_std", "min"),
         "num_frames": ("num_frames", "max"),
+        "exif_rotated": ("exif_rotated", "max"),
         "bytes_per_px": ("bytes_per_px", "min"),
     }
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     sample_px: int = 256
 
     def __call__(self, picture: Picture) -> tuple[float | int | None, ...]:
         """Values in the order of `writes`; never None."""
         short, long = sorted((picture.width, picture.height))
-        gray = picture.gray().reduce(math.ceil(long / self.sample_px))
         return (
             short,
             long / short,
-            float(np.asarray(gray, dtype=np.float64).std()),
+            gray_std(picture.gray_within(self.sample_px)),
             picture.num_frames,
             picture.orientation != 1,
             picture.num_bytes / (short * long),
         )
+
+
+def gray_std(gray: Image.Image) -> float:
+    """Standard deviation (0..127.5) of the values of a picture in mode L."""
+    counts = np.array(gray.histogram())  # a tenth of the time that floats of all pixels take
+    values = np.arange(len(counts)) - counts @ np.arange(len(counts)) / counts.sum()
+    return float(np.sqrt(counts @ values**2 / counts.sum()))

@@ -3,33 +3,40 @@
 import numpy as np
 import numpy.typing as npt
 
-from filters.compiled import compiled, is_space
+from filters.classes import SPACE, kind_of
+from filters.compiled import compiled
+
+Indices = npt.NDArray[np.int64]
 
 
 @compiled
-def longest_runs(codes: npt.NDArray[np.uint32], starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
-    """Longest runs of one character per text, in characters.
+def longest_runs(codes: npt.NDArray[np.uint32], starts: Indices, messages: Indices) -> npt.NDArray[np.int32]:
+    """Longest runs of one character in each of the chosen messages, in characters.
 
     Returns:
-        (3, m) int32: row 0 unbroken runs of a character that is not white space; row 1 such runs in which single
+        (3, k) int32: row 0 unbroken runs of a character that is not white space; row 1 such runs in which single
         white-space characters may stand, not counted; row 2 runs of white space.
     """
-    texts = len(starts) - 1
-    longest = np.zeros((3, texts), dtype=np.int32)
-    for text in range(texts):
+    longest = np.zeros((3, len(messages)), dtype=np.int32)
+    for k in range(len(messages)):
         tight = loose = gap = 0
+        longest_tight = longest_loose = longest_gap = 0
         last = np.uint32(0)
-        for position in range(starts[text], starts[text + 1]):
-            code = codes[position]
-            if is_space(code):
+        for place in range(starts[messages[k]], starts[messages[k] + 1]):
+            code = codes[place]
+            if kind_of(code) == SPACE:
                 gap += 1
-                longest[2, text] = max(longest[2, text], gap)
+                longest_gap = max(longest_gap, gap)
                 continue
-            same = code == last and loose > 0
-            tight = tight + 1 if same and gap == 0 else 1
-            loose = loose + 1 if same and gap <= 1 else 1
+            if code == last and loose > 0 and gap <= 1:
+                tight = tight + 1 if gap == 0 else 1
+                loose += 1
+                longest_tight, longest_loose = max(longest_tight, tight), max(longest_loose, loose)
+            else:
+                tight = loose = 1
             last = code
             gap = 0
-            longest[0, text] = max(longest[0, text], tight)
-            longest[1, text] = max(longest[1, text], loose)
+        if last != 0 or loose > 0:
+            longest_tight, longest_loose = max(longest_tight, 1), max(longest_loose, 1)
+        longest[0, k], longest[1, k], longest[2, k] = longest_tight, longest_loose, longest_gap
     return longest

@@ -1,5 +1,6 @@
 """The messages of a batch as flat arrays, read once for all text filters of a run."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal
@@ -57,6 +58,13 @@ class Texts:
         return np.flatnonzero((self.role == ASSISTANT) | (self.role == DOCUMENT))
 
     @cached_property
+    def documents(self) -> tuple[Codes, Indices]:
+        """The answers of each sample as one text, a blank line between them: code points, and (n + 1,) starts."""
+        from filters.documents import joined
+
+        return joined(self.codes, self.starts, self.answers, self.sample, self.num_samples)
+
+    @cached_property
     def applies(self) -> Mask:
         """(n,) bool: whether text filters apply: an assistant turn, empty ones too, or any text but white space."""
         from filters.decoding import any_text
@@ -65,6 +73,12 @@ class Texts:
         found = np.zeros(self.num_samples, dtype=np.bool_)
         found[self.sample[said]] = True
         return found
+
+    def document_frame(self, values: npt.NDArray[np.float64], columns: Mapping[str, PolarsDataType]) -> pl.DataFrame:
+        """(n, c) frame of (c, n) values of the documents; null where no text filter applies."""
+        series = [pl.Series(name, row) for name, row in zip(columns, values, strict=True)]
+        frame = pl.DataFrame(series).select(pl.when(pl.Series(self.applies)).then(pl.all()))
+        return frame.cast(pl.Schema(columns))
 
     def per_sample(
         self,

@@ -73,21 +73,34 @@ def build_sft_mix(
 
 
 @app.command
-def plan(recipe: str, *, scale: float | None = None, store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """Resolve, check and count a recipe; downloads nothing.
+def plan(
+    recipe: str,
+    *,
+    scale: float | None = None,
+    rates: Path | None = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Resolve, check and count a recipe, and price its judge; downloads nothing and asks nobody.
 
     Args:
         recipe: built-in name, or path of a .yaml file.
         scale: as of a miniature run.
+        rates: what the judge is charged at, as `vlmix judge probe --out` writes it; goes before the recipe's `rates`.
         store: folder of the store.
         as_json: print one JSON document.
     """
     with messages():
+        from flows.pricing import price
+        from flows.rates import read_rates
         from flows.run import checked
         from flows.summary import plan_document, print_plan
         from shards.store import Store
 
-        document = plan_document(checked(recipe, Store(where(store)), count=True, scale=scale))
+        place = Store(where(store))
+        charged = read_rates(rates) if rates else None
+        prepared = checked(recipe, place, count=True, scale=scale)
+        document = plan_document(prepared, price(prepared, place, charged))
         if as_json:
             print_model(document)
         else:
@@ -222,6 +235,42 @@ def filters_list(*, as_json: JsonOption = False) -> None:
         found = describe_filters()
         lines = [f"{name:<18} {', '.join(scores)}" for name, scores in found.items()]
         say({"filters": found, "judged": list(CRITERIA)}, "\n".join(lines), as_json=as_json)
+
+
+@filters_app.command(name="show")
+def filters_show(
+    name: str,
+    *,
+    mix: str | None = None,
+    source: str | None = None,
+    at: float | None = None,
+    examples: int = 20,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a filter or score measures, and with a mixture how it spreads, with rows around a threshold.
+
+    Args:
+        name: of a filter or score, or module:Class.
+        mix: folder of a mixture, recipe of one stage, or recipe.stage.
+        source: only rows of this source.
+        at: threshold that the rows lie around; default is that of the first rule, else the 95 % quantile.
+        examples: rows to show for each score, half of them below the threshold.
+        store: folder of the store.
+        as_json: print one JSON document.
+    """
+    with messages():
+        from flows.filter_text import print_shown
+        from flows.mixes import find_one
+        from flows.score_spread import show
+        from shards.store import Store
+
+        found = find_one(Store(where(store)), mix) if mix else None
+        shown = show(name, found, source=source, at=at, examples=examples)
+        if as_json:
+            print_model(shown)
+        else:
+            print_shown(shown)
 
 
 def main() -> None:

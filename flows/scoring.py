@@ -1,16 +1,18 @@
 """Shards to score tables: one part per filter and shard, compacted per source and filter."""
 
 import importlib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import polars as pl
+from polars._typing import PolarsDataType
 from pydantic import BaseModel, JsonValue
 
-from filters import FILTERS, PICTURE_FILTERS, TEXT_FILTERS
+from filters import FILTERS, ON_DEMAND, PICTURE_FILTERS, TEXT_FILTERS
 from filters.base import Filter, PictureFilter, TextFilter
+from filters.judges.likelihood import LIKELIHOOD, LIKELIHOOD_SCORES
 from filters.judges.score import score_types
 from filters.native import Native
 from filters.texts import read_texts
@@ -21,14 +23,18 @@ from manifests.rules import HUMAN, Scores
 from shards.errors import PictureError, RecipeError
 from shards.files import fingerprint, write_table
 from shards.pack import Image, PictureReader
-from shards.picture import Picture
+from shards.picture import Picture, sample
 from shards.sample import ShardsIndex, read_all, read_samples, sample_path
 from shards.schema import STATE_SUFFIX
 from shards.store import Box, Store
 from sources.spec import Source
 
-CRITERIA: Final = ("quality", "repetition")
-"""What the judge is asked, each a rubric in filters/judges/prompts."""
+CRITERIA: Final = ("quality", "repetition", "relevance", "visual_dependency", "correspondence", LIKELIHOOD)
+"""What the judge is asked: a rubric in filters/judges/prompts each, and how likely its model finds the answers."""
+SIGHTED: Final = ("visual_dependency", "correspondence", LIKELIHOOD)
+"""Criteria that are asked with the pictures of a sample, and not of samples without."""
+ALWAYS: Final = ("quality", "repetition")
+"""Criteria whose scores every mixture has; it has those of the others where its rules read them."""
 
 PICTURES_PER_PART: Final = 2048
 
@@ -38,11 +44,24 @@ PICTURE_STATE: Final = "state"
 JUMP: Final = "quality_jump"
 """How far the expected grade moves when sentences that speak to the grader are taken out; 0..10."""
 
-ASKABLE: Final[Scores] = {
-    **{name: dtype for criterion in CRITERIA for name, dtype in score_types(criterion).items()},
-    JUMP: pl.Float64,
-}
+
+def judged_types(criterion: str) -> dict[str, PolarsDataType]:
+    """Scores of a criterion with their dtypes; the first is the one whose state says what became of a call."""
+    if criterion == LIKELIHOOD:
+        return dict(LIKELIHOOD_SCORES)
+    return {**score_types(criterion), **({JUMP: pl.Float64} if criterion == "quality" else {})}
+
+
+ASKABLE: Final[Scores] = {name: dtype for criterion in CRITERIA for name, dtype in judged_types(criterion).items()}
 """Scores that come from the judge, with their dtypes."""
+CRITERION_OF: Final[Mapping[str, str]] = {name: each for each in CRITERIA for name in judged_types(each)}
+"""Score that comes from the judge -> its criterion."""
+
+
+def criteria_of(names: Iterable[str]) -> tuple[str, ...]:
+    """Criteria that scores of these names belong to, in the order of `CRITERIA`."""
+    read = {CRITERION_OF[name] for name in names if name in CRITERION_OF}
+    return tuple(criterion for criterion in CRITERIA if criterion in read)
 
 
 SampleFilter = Filter | TextFilter
@@ -78,12 +97,16 @@ class PictureJob(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FilterSet:
-    """The filters of a run, the published columns that its sources offer as scores, and imported scores."""
+    """The filters of a run, the published columns that its sources offer as scores, and imported scores.
+
+    `criteria`: what its rules may have the judge asked, beside `ALWAYS`; a rule may name any criterion.
+    """
 
     samples: tuple[SampleFilter, ...]
     pictures: tuple[PictureFilter, ...]
     published: tuple[str, ...]
     imported: tuple[str, ...] = ()
+    criteria: tuple[str, ...] = ()
 
     def scores(self) -> Scores:
         """Every score that a rule of the run may name, with its dtype."""
@@ -93,6 +116,18 @@ class FilterSet:
         published = {f"native_{name}": pl.Float64 for name in self.published}
         imported = dict.fromkeys(self.imported, pl.Float64)
         return {**found, **ASKABLE, **published, **imported, HUMAN: pl.String}
+
+    def needed(self, names: Collection[str]) -> "FilterSet":
+        """The set for a recipe that names these scores: filters on demand run where one of theirs is among them."""
+        spared = tuple(TEXT_FILTERS[name] for name in ON_DEMAND)
+        kept = [
+            item for item in self.samples if not isinstance(item, spared) or not item.writes.keys().isdisjoint(names)
+        ]
+        return replace(self, samples=tuple(kept), criteria=criteria_of(names))
+
+    def judged(self) -> Scores:
+        """Scores of the judge that the samples of a run have."""
+        return {name: dtype for name, dtype in ASKABLE.items() if CRITERION_OF[name] in {*ALWAYS, *self.criteria}}
 
 
 def filter_set(own: Sequence[str], published: Sequence[str], tokens: Filter | None = None) -> FilterSet:
@@ -234,7 +269,7 @@ def score_pictures(job: PictureJob) -> None:
 
 def _decoded(reader: PictureReader, image: Image) -> Picture | None:
     try:
-        return reader.picture(image)
+        return sample(reader(image))
     except PictureError:
         return None
 
@@ -270,7 +305,8 @@ def load_scores(store: Store, filters: FilterSet, source: Source, shards: Box) -
 
     Returns:
         (n, ...) frame in published order: key, position, each score and its `_state` (why it is null; null where it
-        is not). Judge and human scores are null with state `not_asked`.
+        is not). Judge and human scores are null with state `not_asked`, or `not_applicable` where the criterion needs
+        pictures and the sample has none.
     """
     keys = pl.concat(list(read_all(shards.path, ["key", "position"])))
     tables = [
@@ -282,10 +318,17 @@ def load_scores(store: Store, filters: FilterSet, source: Source, shards: Box) -
     frame = pl.concat([keys, *tables, *reduced, imported], how="horizontal")
     lacking = [name for name in (f"native_{name}" for name in filters.published) if name not in frame.columns]
     frame = frame.with_columns(pl.lit(None, pl.Float64).alias(name) for name in lacking)
-    not_asked = {**ASKABLE, HUMAN: pl.String}
+    not_asked = {**filters.judged(), HUMAN: pl.String}
     asked = [pl.lit(None, dtype).alias(name) for name, dtype in not_asked.items()]
-    states = [pl.lit("not_asked").alias(name + STATE_SUFFIX) for name in not_asked]
+    states = [_not_asked(name).alias(name + STATE_SUFFIX) for name in not_asked]
     return _with_states(frame).with_columns(*asked, *states)
+
+
+def _not_asked(name: str) -> pl.Expr:
+    """State of a score that nobody was asked for."""
+    if CRITERION_OF.get(name) not in SIGHTED:
+        return pl.lit("not_asked")
+    return pl.when(pl.col("num_images") > 0).then(pl.lit("not_asked")).otherwise(pl.lit("not_applicable"))
 
 
 def _with_states(frame: pl.DataFrame) -> pl.DataFrame:

@@ -14,6 +14,7 @@ from manifests.manifest import (
     JudgeCounts,
     Manifest,
     Sizes,
+    StudentFacts,
     Unresolved,
     totals,
 )
@@ -30,7 +31,7 @@ class Told:
     """What a manifest says that no table of the mixture holds.
 
     `judge` is the judge's id, `tokens` how tokens are counted, `faithful` as the plan says, `missing` the facts about
-    entries that were left out, by entry id. `prompts`, `ask_when` and `judged` are as in `Manifest`.
+    entries that were left out, by entry id. `prompts`, `ask_when`, `students` and `judged` are as in `Manifest`.
     """
 
     judge: str
@@ -39,6 +40,7 @@ class Told:
     missing: Mapping[str, SourceFacts] = field(default_factory=dict)
     prompts: Mapping[str, str] = field(default_factory=dict)
     ask_when: Mapping[str, str] = field(default_factory=dict)
+    students: Mapping[str, StudentFacts] = field(default_factory=dict)
     judged: Mapping[str, JudgeCounts] = field(default_factory=dict)
 
 
@@ -76,6 +78,7 @@ def report(
         judge=told.judge,
         prompts=dict(told.prompts),
         ask_when=dict(told.ask_when),
+        students=dict(told.students),
         judged=dict(told.judged),
         tokens=told.tokens,
         rules=[rule.model_dump(mode="json") for rule in stage.rules],
@@ -105,7 +108,7 @@ def _entry(
     counts = _counts(part, sum(source.quarantine.values()))
     exact = counts.emitted / counts.written if counts.written else None
     begin, end = bounds(entry.slice, source.published)
-    spared = {rule.name: item.reason for rule in stage.rules for item in rule.exempt if item.entry == entry.id}
+    spared = {rule.name: item.reason for rule in stage.rules for item in rule.exempt if item.spares(entry)}
     return EntryReport(
         id=entry.id,
         source=source.name,

@@ -192,7 +192,7 @@ def _stage(
 def _check_names(recipe: Recipe, stage: Stage, rules: tuple[Rule, ...]) -> None:
     known = {entry.id for each in recipe.resolved_stages() for entry in each.entries}
     for rule in rules:
-        for name in (*rule.where.entries, *(exempt.entry for exempt in rule.exempt)):
+        for name in (*rule.where.entries, *(exempt.entry for exempt in rule.exempt if exempt.entry is not None)):
             if name not in known:
                 raise RecipeError(f"rule `{rule.name}`: no entry `{name}` in this recipe")
     names = {rule.name for rule in rules}

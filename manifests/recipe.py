@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
 from manifests.operators import Identifier, Slice, Take, Written
+from manifests.rates import Rates
 from manifests.targets import Targets
 
 ESTIMATE: Final = "estimate"
@@ -25,10 +26,21 @@ class Where(Written):
 
 
 class Exempt(Written):
-    """An entry that a rule leaves alone, and why."""
+    """An entry, or all entries of a domain, that a rule leaves alone, and why."""
 
-    entry: Identifier
+    entry: Identifier | None = None
+    domain: str | None = None
     reason: Annotated[str, Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "Exempt":
+        if (self.entry is None) == (self.domain is None):
+            raise ValueError("an exemption names either an `entry` or a `domain`")
+        return self
+
+    def spares(self, entry: "Entry") -> bool:
+        """Whether the rule leaves this entry alone."""
+        return entry.id == self.entry or entry.domain == self.domain
 
 
 class Spared(Written):
@@ -116,6 +128,10 @@ class JudgeSettings(Written):
     """Further parameters of the backend, see docs/judge.md."""
     ask_when: dict[Identifier, str] = Field(default_factory=dict)
     """Criterion -> SQL predicate over cheap scores; where it is not true the judge is not asked for the criterion."""
+    students: dict[Identifier, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
+    """Criterion -> file of `vlmix judge distil`, relative to the recipe; gives the cheap score `student_CRITERION`."""
+    rates: Rates = Rates()
+    """What `vlmix plan` charges for the calls; no mixture depends on them."""
 
     @model_validator(mode="after")
     def _reachable(self) -> "JudgeSettings":

@@ -39,7 +39,7 @@ class Predicate:
     def applies(self, entry: Entry) -> bool:
         """Whether the rule looks at rows of this entry at all."""
         where = self.rule.where
-        if any(exempt.entry == entry.id for exempt in self.rule.exempt):
+        if any(exempt.spares(entry) for exempt in self.rule.exempt):
             return False
         if any(spared.rule == self.rule.name for spared in entry.exempt):
             return False

@@ -58,6 +58,12 @@ class Scale:
         low, high, at = (math.log1p(v) if self.log else v for v in (self.low, self.high, max(value, self.low)))
         return min(1.0, (at - low) / (high - low))
 
+    def at(self, place: float) -> float:
+        """Value at a place, 0..1."""
+        low, high = (math.log1p(v) if self.log else v for v in (self.low, self.high))
+        value = low + place * (high - low)
+        return math.expm1(value) if self.log else value
+
     def of(self, values: pl.Expr) -> pl.Expr:
         """The same for a column."""
         low, high = (math.log1p(v) if self.log else v for v in (self.low, self.high))
@@ -128,10 +134,11 @@ def distributions(decisions: pl.DataFrame, scores: pl.DataFrame, rules: Sequence
     states = [name + STATE_SUFFIX for name in names if name + STATE_SUFFIX in scores.columns]
     taken = decisions.filter(pl.col("verdict") != "not_taken").select("key", "verdict")
     joined = taken.join(scores.select("key", *names, *states), on="key", how="left")
-    return tuple(_distribution(joined, name, thresholds(name, rules)) for name in names)
+    return tuple(distribution(joined, name, thresholds(name, rules)) for name in names)
 
 
-def _distribution(rows: pl.DataFrame, score: str, marks: tuple[Threshold, ...]) -> Distribution:
+def distribution(rows: pl.DataFrame, score: str, marks: tuple[Threshold, ...]) -> Distribution:
+    """The spread of one score; `rows` has it, its `_state` and `verdict`, one row for each one taken."""
     dtype = rows.schema[score]
     if not dtype.is_numeric():
         return _categories(rows.with_columns(pl.col(score).cast(pl.String)), score)

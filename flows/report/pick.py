@@ -82,7 +82,7 @@ def _with_strata(stage: StageView) -> pl.DataFrame:
         rule.replace_strict(rules, default=len(rules), return_dtype=pl.Int64).alias("stratum"),
         _replaced("entry", {entry.id: entry.source for entry in entries}).alias("source"),
         _replaced("entry", {entry.id: entry.domain for entry in entries}).alias("domain"),
-        _scattered().alias("spread"),
+        scattered().alias("spread"),
     )
 
 
@@ -90,7 +90,7 @@ def _replaced(column: str, values: Mapping[str, str]) -> pl.Expr:
     return pl.col(column).replace_strict(values, default=None, return_dtype=pl.String)
 
 
-def _scattered() -> pl.Expr:
+def scattered() -> pl.Expr:
     """An order of rows that looks random and is the same everywhere: multiplicative hash of the position.
 
     Source: Knuth, The Art of Computer Programming, volume 3, section 6.4. Polars' own hash may change with its version.

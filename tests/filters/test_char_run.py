@@ -3,6 +3,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters.char_run import CharRuns
+from filters.texts import read_texts
+
+
+def runs(batch):
+    return CharRuns()(read_texts(batch)).row(0)
 
 
 @pytest.mark.parametrize(
@@ -17,11 +22,17 @@ from filters.char_run import CharRuns
         ("x\ty\n\n\n\n", 1, 1, 4),
         ("\u6c34\u6c34\u3000\u6c34", 2, 3, 1),
         ("\x00\x00\x00", 3, 3, 0),
+        ("\x00", 1, 1, 0),
         ("|---|---|", 3, 3, 0),
     ],
 )
 def test_runs(batch_of_answers, text, char_run, spaced, space_run):
-    assert CharRuns()(batch_of_answers([text])).row(0) == (char_run, spaced, space_run)
+    assert runs(batch_of_answers([text])) == (char_run, spaced, space_run)
+
+
+def test_the_worst_answer_counts_and_questions_do_not(batch_of):
+    turns = [("user", "000000"), ("assistant", "aa"), ("user", "000000"), ("assistant", "bbb")]
+    assert runs(batch_of(turns)) == (3, 3, 0)
 
 
 def reference(text):
@@ -43,4 +54,4 @@ def reference(text):
 @settings(max_examples=150, deadline=None)
 @given(st.text("a0 ", max_size=14))
 def test_runs_equal_the_reference(batch_of_answers, text):
-    assert CharRuns()(batch_of_answers([text])).row(0) == reference(text)
+    assert runs(batch_of_answers([text])) == reference(text)

@@ -1,6 +1,9 @@
+import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from filters.judge_domain import DOMAINS, JudgeDomain
+from filters.judge_domain import DOMAINS, JudgeDomain, plain
 
 SAMPLES = [
     ("What should I cook tonight?", "Perhaps a soup.", "general"),
@@ -35,3 +38,18 @@ def test_samples_without_text_have_none(batch_of):
 def test_only_the_beginning_counts(batch_of):
     late = "word " * 1000 + "\\frac{1}{2} \\sum_{i}"
     assert JudgeDomain()(batch_of([("user", "q"), ("assistant", late)])).item() == "general"
+
+
+LETTERS = ["gene", "s", "k", "\u212a", "\u017f", "\u00e9", "_", " ", ".", "\u2019", "\u6c34", "atom", "ATOM", "1", "\n"]
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.sampled_from(LETTERS), max_size=20).map("".join))
+def test_words_are_found_in_plain_text_where_unicode_finds_them(text):
+    frame = pl.DataFrame({"text": [text]})
+    words = r"\b(?:gene|genes|atom\w*|ks)\b"
+    found = frame.select(
+        pl.col("text").str.count_matches("(?i)" + words).alias("unicode"),
+        plain(pl.col("text")).str.count_matches("(?i-u)" + words).alias("plain"),
+    )
+    assert found["plain"].equals(found["unicode"])

@@ -1,29 +1,28 @@
-import io
+import csv
 import pickle
+import struct
+import subprocess
+import sys
+import zlib
 from pathlib import Path
 
-import imagehash
-import numpy as np
+import polars as pl
 import pytest
+from cards import cut, encoded, icon_card, noise, only_in_alpha, page, scene, text_card
+from commands import SHARED
 from PIL import Image
 
 from filters import PICTURE_FILTERS
-from filters.phash import PerceptualHash
 from filters.pictures import PictureBasics
-from shards.picture import decode
+from manifests.rules import load_rule_set
+from shards.errors import PictureError
+from shards.picture import decode, sample
 
-REAL = sorted((Path(__file__).parents[3] / "shared/data/dedup_truth/images").glob("*"))[:60]
-
-
-def encoded(image, format_="PNG", **options):
-    buffer = io.BytesIO()
-    image.save(buffer, format_, **options)
-    return buffer.getvalue()
-
-
-def noise(width, height, mode="RGB", seed=0):
-    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return Image.fromarray(pixels).convert(mode)
+TRUTH = sorted((SHARED / "data/dedup_truth/images").glob("*"))
+ROOT = Path(__file__).parents[2]
+CORRUPT = SHARED / "data/real/corrupt"
+NULLABLE = {"sharpness", "noise_floor", "phash", "phash_mirror", "phash_inner"}
+"""Columns that are null where the picture is too small or flat."""
 
 
 @pytest.fixture(params=PICTURE_FILTERS)
@@ -38,7 +37,8 @@ def test_contract(measure, image):
     picture = decode(encoded(image))
     values = measure(picture)
     assert len(values) == len(measure.writes)
-    assert None not in values
+    assert {name for name, value in zip(measure.writes, values, strict=True) if value is None} <= NULLABLE
+    assert pl.DataFrame([values], dict(measure.writes), orient="row").row(0) == values
     assert pickle.loads(pickle.dumps(measure)) == measure
     assert measure(picture) == values
     assert {column for column, _ in measure.reduces.values()} <= set(measure.writes)
@@ -78,29 +78,128 @@ def test_frames_and_rotation():
     assert basics(encoded(frames[0], "JPEG"))["exif_rotated"] is False
 
 
-def assert_same_hash(data):
-    picture = decode(data)
-    assert PerceptualHash()(picture) == (int(str(imagehash.phash(picture.image)), 16),)
+def flagged(data):
+    """Rules of the default set that are true for a sample of this one picture."""
+    scores = {}
+    for kind in PICTURE_FILTERS.values():
+        measured = dict(zip(kind.writes, kind()(sample(data)), strict=True))
+        scores |= {score: [measured[column]] for score, (column, _) in kind.reduces.items()}
+    frame = pl.DataFrame(scores)
+    expressions = {rule.name: pl.sql_expr(rule.when) for rule in load_rule_set("default")}
+    ours = {name: told for name, told in expressions.items() if set(told.meta.root_names()) <= set(scores)}
+    return [name for name, told in ours.items() if frame.select(told.fill_null(False)).item()]
 
 
-@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "CMYK", "1", "LA"])
-@pytest.mark.parametrize("size", [(64, 64), (500, 37), (1, 9)])
-def test_hash_is_that_of_imagehash(mode, size):
-    format_ = "TIFF" if mode == "CMYK" else "PNG"
-    assert_same_hash(encoded(noise(*size).convert(mode), format_))
+@pytest.mark.parametrize(
+    ("data", "rules"),
+    [
+        (encoded(scene(), "JPEG"), []),
+        (encoded(page(), "JPEG"), []),
+        (encoded(scene(640, 27)), ["tiny_picture", "strip_picture"]),
+        (encoded(scene(640, 30)), ["strip_picture"]),
+        (encoded(scene(640, 40)), []),
+        (encoded(Image.new("RGB", (300, 300), "white")), ["blank_picture", "placeholder_picture"]),
+        (encoded(only_in_alpha()), ["blank_picture", "placeholder_picture"]),
+        (encoded(text_card(), "JPEG"), ["placeholder_picture"]),
+        (encoded(icon_card()), ["placeholder_picture"]),
+        (cut(0.5), ["cut_picture"]),
+        (encoded(noise(300, 300)), ["noise_picture"]),
+    ],
+)
+def test_the_default_rules_flag_what_is_meant(data, rules):
+    assert flagged(data) == rules
 
 
-def test_hash_of_a_blank_picture_is_that_of_imagehash():
-    assert_same_hash(encoded(Image.new("RGB", (50, 50), "gray")))
+@pytest.mark.skipif(not TRUTH, reason="needs ../shared/data/dedup_truth")
+def test_no_real_picture_is_flagged():
+    """Photos, charts, tables, receipts, document pages, screens, and copies of them."""
+    assert [path.name for path in TRUTH if flagged(path.read_bytes())] == []
 
 
-@pytest.mark.skipif(not REAL, reason="needs ../shared/data/dedup_truth")
-def test_hash_of_real_pictures_is_that_of_imagehash():
-    for path in REAL:
-        assert_same_hash(path.read_bytes())
+@pytest.mark.skipif(not CORRUPT.is_dir(), reason="needs ../shared/data/real/corrupt")
+def test_every_damaged_file_is_measured_or_has_its_reason():
+    reasons, named = {}, {}
+    with (CORRUPT / "expected_pillow.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        data = (CORRUPT / row["file"]).read_bytes()
+        try:
+            named[row["file"]] = flagged(data)
+        except PictureError as error:
+            reasons[row["file"]] = error.reason
+    assert len(reasons) + len(named) == len(rows) == 305
+    assert not [row["file"] for row in rows if row["pil_load"] != "ok" and row["file"] in named]
+    blank = ["blank_picture", "placeholder_picture"]
+    assert named["made/all_white.jpg"] == named["made/all_black.png"] == named["libvips/trans-x.png"] == blank
+    assert named["made/noise.png"] == ["noise_picture"]
+    assert named["made/sliver_1x3000.png"] == ["tiny_picture", "strip_picture", *blank]
+    # odd, but whole: modes, orientations, frames, wrong extensions
+    for name in (
+        "cmyk.jpg",
+        "gray16.png",
+        "la.png",
+        "palette_transparent.gif",
+        "float32.tif",
+        "exif_orientation_6.jpg",
+    ):
+        assert named[f"made/{name}"] == []
 
 
-def test_the_lowest_bits_are_the_last_row():
-    (value,) = PerceptualHash()(decode(encoded(noise(64, 64))))
-    bits = np.unpackbits(np.frombuffer(value.to_bytes(8, "big"), dtype=np.uint8)).reshape(8, 8).astype(bool)
-    assert (bits == imagehash.phash(noise(64, 64)).hash).all()
+MEASURED = """
+import resource, sys
+from pathlib import Path
+from filters import PICTURE_FILTERS
+from shards.errors import PictureError
+from shards.picture import sample
+made = [kind() for kind in PICTURE_FILTERS.values()]
+kilobytes = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+start = kilobytes()
+for path in sorted(path for path in Path(sys.argv[1]).rglob("*") if path.is_file()):
+    try:
+        picture = sample(path.read_bytes())
+    except PictureError as error:
+        print(path.name, error.reason)
+    else:
+        print(path.name, len([item(picture) for item in made]))
+print("megabytes", (kilobytes() - start) >> 10)
+"""
+
+
+def measured(folder):
+    """File name to its reason, or the number of filters; `megabytes`: what the peak of memory rose by."""
+    command = [sys.executable, "-W", "error", "-c", MEASURED, str(folder)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return dict(line.rsplit(" ", 1) for line in done.stdout.splitlines())
+
+
+def claiming(width, height):
+    """A PNG with the header of a picture of this size."""
+    data = bytearray(encoded(Image.new("1", (8, 8))))
+    data[16:24] = struct.pack(">II", width, height)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    return bytes(data)
+
+
+def test_pictures_that_claim_to_be_huge_cost_no_memory(tmp_path):
+    """The largest JPEG allowed has 100 Mpx, 300 MB as RGB; it is sampled at an eighth of its sides."""
+    (tmp_path / "claim.png").write_bytes(claiming(60_000, 60_000))
+    (tmp_path / "largest.jpg").write_bytes(encoded(Image.new("RGB", (10_000, 10_000), "red"), "JPEG"))
+    (tmp_path / "larger.jpg").write_bytes(encoded(Image.new("L", (10_000, 10_001)), "JPEG"))
+    (tmp_path / "scene.jpg").write_bytes(encoded(scene(), "JPEG"))
+    found = measured(tmp_path)
+    assert int(found.pop("megabytes")) < 100
+    assert found == {
+        "claim.png": "picture_too_large",
+        "largest.jpg": str(len(PICTURE_FILTERS)),
+        "larger.jpg": "picture_too_large",
+        "scene.jpg": str(len(PICTURE_FILTERS)),
+    }
+
+
+@pytest.mark.skipif(not CORRUPT.is_dir(), reason="needs ../shared/data/real/corrupt")
+def test_damaged_files_cost_no_memory():
+    """The limit is 300 MB, of one frame of `MAX_PIXELS` as RGB."""
+    found = measured(CORRUPT)
+    assert int(found["megabytes"]) < 300
+    assert len(found) > 300

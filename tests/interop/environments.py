@@ -37,6 +37,7 @@ ENVIRONMENTS = {
     "llamafactory": Environment("llamafactory.data.parser", removed=("torchaudio/lib",)),
     "trl": Environment("trl.data_utils, datasets"),
     "torch": Environment("torch, torchdata.stateful_dataloader"),
+    "datatrove": Environment("datatrove.pipeline.filters"),
 }
 
 

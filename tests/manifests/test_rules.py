@@ -83,7 +83,7 @@ def test_a_set_named_twice_changes_nothing() -> None:
     ("rules", "words"),
     [
         (Rules(list=(rule("loop", then="off"),)), "rule `loop` is switched off, but no extended rule set has it"),
-        (Rules(extends=("defualt",)), "no rule set `defualt`; known: default"),
+        (Rules(extends=("defualt",)), "no rule set `defualt`; known: c4, .*default, "),
     ],
 )
 def test_composition_errors(rules: Rules, words: str) -> None:

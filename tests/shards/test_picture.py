@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from shards.errors import PictureError
-from shards.picture import MAX_PIXELS, Facts, Picture, decode, inspect
+from shards.picture import MAX_PIXELS, SAMPLE_PX, Facts, Picture, decode, inspect, sample
 
 # next to the checkout, on machines that have it; not part of the repository
 CORRUPT = Path(__file__).parents[2].parent / "shared" / "data" / "real" / "corrupt"
@@ -189,3 +189,86 @@ def test_real_damaged_pictures_are_never_taken_for_good(how: Callable[[bytes], P
     # of what Pillow loads, only formats that training data does not hold and modes without RGB form are refused
     good = {row["file"]: row for row in rows if row["file"] in refused.keys() - bad}
     assert {row["format"] for row in good.values() if row["mode"] != "LAB"} <= {"ICO", "QOI", "SGI", "TGA", "PSD"}
+
+
+def test_reductions_are_made_once() -> None:
+    picture = decode(encoded(gradient().resize((900, 500)), "PNG"))
+    assert picture.gray() is picture.gray()
+    assert picture.gray_within(256) is picture.gray_within(256)
+    assert picture.rgb_sample(64) is picture.rgb_sample(64)
+    assert (picture.gray_within(256).size, picture.gray_within(100).size) == ((225, 125), (75, 42))
+    assert picture.rgb_sample(64).size == (64, 64)
+
+
+def test_a_small_picture_is_not_reduced() -> None:
+    picture = decode(encoded(gradient(), "PNG"))
+    assert picture.gray_within(40) is picture.gray()
+    assert picture.rgb_sample(100).tobytes() == picture.rgb().tobytes()
+
+
+@pytest.mark.parametrize("side", [1, 7, 256])
+def test_an_average_is_that_of_whole_blocks(side: int) -> None:
+    picture = decode(encoded(gradient("L").resize((300, 100)), "PNG"))
+    factor = {1: 300, 7: 44, 256: 2}[side]
+    assert picture.gray_within(side).tobytes() == picture.gray().reduce(factor).tobytes()
+
+
+def test_palettes_with_transparency_convert_without_a_warning() -> None:
+    image = Image.new("P", (4, 4), 1)
+    image.putpalette([0, 0, 0, 9, 9, 9])
+    picture = decode(encoded(image, "PNG", transparency=bytes((0, 100))))
+    assert isinstance(picture.image.info["transparency"], bytes)
+    assert picture.rgb().getpixel((0, 0)) == (9, 9, 9)
+    assert picture.gray().getpixel((0, 0)) == 9
+    assert picture.transparent_share() == 1
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "scale"),
+    [(256, 200, 1), (300, 200, 2), (640, 480, 4), (1200, 300, 2), (2000, 1500, 8), (5000, 6, 1), (40, 30, 1)],
+)
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_large_jpeg_is_sampled_at_a_fraction_of_its_size(width: int, height: int, scale: int, mode: str) -> None:
+    data = encoded(gradient().resize((width, height)).convert(mode), "JPEG", quality=95)
+    sampled, whole = sample(data), decode(data)
+    assert (sampled.width, sampled.height, sampled.scale) == (width, height, scale)
+    assert sampled.image.size == (-(-width // scale), -(-height // scale))
+    assert (whole.width, whole.height, whole.scale, whole.image.size) == (width, height, 1, (width, height))
+    near, exact = (np.asarray(each.gray_within(SAMPLE_PX), dtype=int) for each in (sampled, whole))
+    assert near.shape == exact.shape
+    # the last row and column of a fraction average pixels beyond the edge, which encoders make up
+    assert np.abs(near - exact)[:-1, :-1].max(initial=0) <= 4
+    assert np.abs(near - exact).mean() <= 1
+
+
+def test_other_formats_are_sampled_in_full() -> None:
+    data = encoded(gradient().resize((900, 500)), "PNG")
+    assert sample(data).image.tobytes() == decode(data).image.tobytes()
+
+
+def test_a_sample_of_many_pictures_has_the_size_and_frames_of_its_first() -> None:
+    frames = [gradient().resize((640, 480)), gradient().resize((40, 30))]
+    sampled = sample(encoded(frames[0], "MPO", save_all=True, append_images=frames[1:]))
+    assert (sampled.width, sampled.height, sampled.scale, sampled.num_frames) == (640, 480, 4, 2)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.999])
+def test_a_sample_finds_out_that_data_end_early(share: float, progressive: bool) -> None:
+    data = encoded(gradient().resize((640, 480)), "JPEG", progressive=progressive)
+    assert reason(data[: int(len(data) * share)], sample) == reason(data[: int(len(data) * share)], decode) is not None
+
+
+@pytest.mark.skipif(not CORRUPT.is_dir(), reason="needs ../shared/data/real/corrupt")
+def test_a_sample_refuses_what_decoding_refuses() -> None:
+    for path in sorted(path for path in CORRUPT.rglob("*") if path.is_file() and path.suffix != ".csv"):
+        data = path.read_bytes()
+        assert reason(data, sample) == reason(data, decode), path.name
+
+
+def reason(data: bytes, read: Callable[[bytes], Picture]) -> str | None:
+    try:
+        read(data)
+    except PictureError as error:
+        return error.reason
+    return None

@@ -1,0 +1,212 @@
+"""Compiled kernel: how often each of many words and phrases stands in a text, in one walk whatever their number."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from filters.compiled import compiled
+
+Codes = npt.NDArray[np.uint32]
+Indices = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.uint8]
+
+_CODES: Final = 0x110000
+_CASED: Final = 0x20000
+"""Code points from here on have no other case."""
+_SURROGATES: Final = slice(0xD800, 0xE000)
+_OTHER, _OTHER_WORD = range(2)
+"""Classes of characters that no phrase names: of no word, and of a word. Characters of phrases follow."""
+_FIRST_NAMED: Final = 2
+EDGE: Final = "|"
+"""Stands in a phrase for any one character that is in no word, or for either end of the text."""
+REST: Final = "*"
+"""Stands in a phrase for the rest of a word, perhaps nothing."""
+ALL: Final = 1 << 62
+"""Characters of a text that is read to its end."""
+
+
+class Spotter(NamedTuple):
+    """A deterministic automaton over classes of characters, as flat arrays.
+
+    Attributes:
+        classes: (0x110000,) class of each code point; both cases of a letter have one.
+        moves: (states * width,) the next state times `width`, at the state times `width` plus the class; negative
+            where phrases end.
+        width: classes.
+        starts: (states + 1,) the labels of the phrases that end in state i are `labels[starts[i]:starts[i + 1]]`.
+        labels: see above.
+        num_labels: all of them.
+    """
+
+    classes: npt.NDArray[np.uint8]
+    moves: npt.NDArray[np.int32]
+    width: int
+    starts: npt.NDArray[np.int32]
+    labels: npt.NDArray[np.uint8]
+    num_labels: int
+
+
+class _Step(NamedTuple):
+    """What a phrase waits for: a class, or None for any character outside words; and whether it waits out a word."""
+
+    wanted: int | None
+    waits: bool
+
+
+def build(groups: Sequence[Iterable[str]]) -> Spotter:
+    """The automaton of some groups of phrases in lower case; the label of a group is its place.
+
+    Case is folded, and words are made of characters, as Rust's regular expressions say of `(?i)` and `\\w`.
+    """
+    named = sorted(set("".join("".join(group) for group in groups)) - {EDGE, REST})
+    number = {char: at for at, char in enumerate(named, _FIRST_NAMED)}
+    classes = _classes(number)
+    words = np.zeros(_FIRST_NAMED + len(named), dtype=np.bool_)
+    words[_OTHER_WORD] = True
+    words[_FIRST_NAMED:] = pl.Series(named, dtype=pl.String).str.contains(r"\w").to_numpy()
+    phrases = [(_steps(phrase, number), label) for label, group in enumerate(groups) for phrase in group]
+    rows, ends = _determined(phrases, words.tolist())
+    starts = np.cumsum([0, *map(len, ends)]).astype(np.int32)
+    labels = np.array([label for each in ends for label in each], dtype=np.uint8)
+    moves = np.array(rows, dtype=np.int32)
+    told = np.where(np.diff(starts) > 0, -1, 1)[moves]
+    return Spotter(classes, (told * moves * len(words)).ravel().astype(np.int32), len(words), starts, labels, len(groups))
+
+
+def _classes(number: dict[str, int]) -> npt.NDArray[np.uint8]:
+    """Rust's own expressions say which characters fold to a letter and which make words."""
+    codes = np.arange(_CODES, dtype=np.uint32)
+    codes[_SURROGATES] = ord(" ")  # no text holds them
+    every = pl.Series([codes.tobytes().decode("utf-32-le")])
+    shown = every.str.replace_all(r"\W", "\0").item().encode("utf-32-le")
+    classes = (np.frombuffer(shown, dtype=np.uint32) != 0).astype(np.uint8)
+    assert classes[ord("a")] == _OTHER_WORD and classes[ord("-")] == _OTHER
+    cased = pl.Series([codes[:_CASED].tobytes().decode("utf-32-le")])
+    for char, own in number.items():
+        for same in cased.str.extract_all("(?i)" + re.escape(char)).item():
+            classes[ord(same)] = own
+    return classes
+
+
+def _steps(phrase: str, number: dict[str, int]) -> list[_Step]:
+    steps = []
+    waits = False
+    for char in phrase:
+        if char == REST:
+            waits = True
+            continue
+        steps.append(_Step(None if char == EDGE else number[char], waits))
+        waits = False
+    assert not waits, "an edge follows the rest of a word"
+    return steps
+
+
+Positions = frozenset[tuple[int, int]]
+Node = tuple[Positions, tuple[int, ...]]
+
+
+def _determined(
+    phrases: Sequence[tuple[list[_Step], int]], words: Sequence[bool]
+) -> tuple[list[list[int]], list[tuple[int, ...]]]:
+    """States and their moves by subset construction; state 0 stands at the start of a text."""
+    outside = [symbol for symbol, word in enumerate(words) if not word]
+    inside = [symbol for symbol, word in enumerate(words) if word]
+
+    def targets(positions: Iterable[tuple[int, int]]) -> list[set[tuple[int, int]]]:
+        found: list[set[tuple[int, int]]] = [set() for _ in words]
+        for phrase, place in positions:
+            step = phrases[phrase][0][place]
+            for symbol in outside if step.wanted is None else (step.wanted,):
+                found[symbol].add((phrase, place + 1))
+            for symbol in inside if step.waits else ():
+                found[symbol].add((phrase, place))
+        return found
+
+    fresh = targets((phrase, 0) for phrase in range(len(phrases)))
+    first: Node = (frozenset((p, 1) for p, (steps, _) in enumerate(phrases) if steps[0].wanted is None), ())
+    nodes, order, rows = {first: 0}, [first], []
+    for positions, _ in order:
+        row = []
+        for started, gone_on in zip(fresh, targets(positions), strict=True):
+            node = _node(started | gone_on, phrases)
+            if node not in nodes:
+                nodes[node] = len(order)
+                order.append(node)
+            row.append(nodes[node])
+        rows.append(row)
+    return rows, [ended for _, ended in order]
+
+
+def _node(positions: Iterable[tuple[int, int]], phrases: Sequence[tuple[list[_Step], int]]) -> Node:
+    ended = [phrases[phrase][1] for phrase, place in positions if place == len(phrases[phrase][0])]
+    going = frozenset((phrase, place) for phrase, place in positions if place < len(phrases[phrase][0]))
+    return going, tuple(sorted(ended))
+
+
+@compiled
+def _note(own: Counts, state: int, starts: npt.NDArray[np.int32], labels: Counts) -> None:
+    for at in range(starts[state], starts[state + 1]):
+        own[labels[at]] = min(own[labels[at]] + 1, 255)
+
+
+@compiled
+def _walk(
+    codes: Codes,
+    places: Indices,
+    members: Indices,
+    ends: Indices,
+    most: int,
+    classes: Counts,
+    moves: npt.NDArray[np.int32],
+    width: int,
+    starts: npt.NDArray[np.int32],
+    labels: Counts,
+    num_labels: int,
+) -> Counts:
+    counts = np.zeros((len(ends) - 1, num_labels), dtype=np.uint8)
+    for text in range(len(ends) - 1):
+        own = counts[text]
+        left = most
+        state = np.int32(0)
+        for at in range(ends[text], ends[text + 1]):
+            if at > ends[text]:
+                if left == 0:
+                    break
+                left -= 1
+                state = moves[state + _OTHER]  # a line feed
+                if state < 0:
+                    state = -state
+                    _note(own, state // width, starts, labels)
+            first = places[members[at]]
+            last = min(places[members[at] + 1], first + left)
+            left -= last - first
+            for place in range(first, last):
+                state = moves[state + classes[codes[place]]]
+                if state < 0:
+                    state = -state
+                    _note(own, state // width, starts, labels)
+        state = moves[state + _OTHER]
+        if state < 0:
+            _note(own, -state // width, starts, labels)
+    return counts
+
+
+def count(codes: Codes, starts: Indices, members: Indices, ends: Indices, spotter: Spotter, *, most: int = ALL) -> Counts:
+    """How often phrases of each group stand in some texts.
+
+    Args:
+        codes: (c,) code points of all messages.
+        starts: (m + 1,) message i is `codes[starts[i]:starts[i + 1]]`.
+        members: messages of all texts; those of a text are joined by line feeds.
+        ends: (t + 1,) messages of text i are `members[ends[i]:ends[i + 1]]`.
+        spotter: of the phrases, none of which holds a line feed.
+        most: characters of a text that are read.
+
+    Returns:
+        (t, labels) uint8; 255 means as many or more. Phrases that overlap count each.
+    """
+    return _walk(codes, starts, members, ends, most, *spotter)
