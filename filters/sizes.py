@@ -57,7 +57,7 @@ class Sizes:
         from filters import prose
         from filters.characters import share
 
-        found = prose.measure(texts.codes, texts.starts, texts.answers)
+        found = texts.prose
         rows = {
             "answer_lines": (prose.LINES, "sum"),
             "longest_word": (prose.LONGEST_WORD, "max"),

@@ -48,9 +48,21 @@ class Texts:
     @cached_property
     def strings(self) -> pl.Series:
         """(m,) String: the same messages for what works on strings."""
+        return self.raw.str.replace_all(f"{IMAGE_MARKER}|{VIDEO_MARKER}", "")
+
+    @cached_property
+    def raw(self) -> pl.Series:
+        """(m,) String: the same messages with their markers, in which places are those of the sample."""
         found = pl.from_arrow(self._strings)
         assert isinstance(found, pl.Series)
-        return found.str.replace_all(f"{IMAGE_MARKER}|{VIDEO_MARKER}", "")
+        return found
+
+    @cached_property
+    def prose(self) -> npt.NDArray[np.int32]:
+        """(rows, k) sizes of the answers, see `filters.prose.measure`."""
+        from filters import prose
+
+        return prose.measure(self.codes, self.starts, self.answers)
 
     @cached_property
     def answers(self) -> Indices:

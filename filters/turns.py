@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from filters.answer import answers, bare, has_text
 from filters.base import Columns
+from filters.texts import ASSISTANT, DOCUMENT, SYSTEM, USER, Texts
 
 _VERBS: Final = (
     r"(?:access|analy[sz]e|answer|assist|browse|complete|comply|create|determine|display|draw|edit|engage|execute|"
@@ -46,23 +48,18 @@ class Turns:
     Source: ours.
     """
 
-    reads: ClassVar[tuple[str, ...]] = ("messages",)
     writes: ClassVar[Columns] = {"turn_defects": pl.Int32, "refusal": pl.Boolean}
     version: ClassVar[int] = 1
 
-    def __call__(self, batch: pl.DataFrame) -> pl.DataFrame:
-        """Scores of each sample; null where it has no text."""
-        frame = batch.select(
-            pl.int_range(pl.len()).alias("row"),
-            has_text().alias("applies"),
-            answers().list.eval(pl.element().str.contains(REFUSAL)).list.any().alias("refusal"),
-        )
-        defects = pl.when("applies").then(pl.col("turn_defects").fill_null(_NO_TURNS))
-        return (
-            frame.join(_defects(batch), on="row", how="left", maintain_order="left")
-            .with_columns(defects.alias("turn_defects"))
-            .select("turn_defects", "refusal")
-            .cast(pl.Schema(self.writes))
+    def __call__(self, texts: Texts) -> pl.DataFrame:
+        """Scores of each sample; null where no text filter applies."""
+        refuses = texts.strings.gather(texts.answers).str.contains(REFUSAL).to_numpy()
+        defects = pl.Series(_defects(texts), dtype=pl.Int32)
+        return pl.DataFrame(
+            {
+                "turn_defects": pl.select(pl.when(pl.Series(texts.applies)).then(defects)).to_series(),
+                "refusal": texts.per_sample(refuses, texts.answers, "max", pl.Boolean),
+            }
         )
 
 
@@ -70,28 +67,28 @@ _NO_TURNS: Final = 2
 """Defects of a sample without any message after the system's: no user first, no assistant last."""
 
 
-def _defects(batch: pl.DataFrame) -> pl.DataFrame:
-    """Columns `row`, `turn_defects` of the samples with at least one message that is not the leading system's."""
-    turns = (
-        batch.select(pl.int_range(pl.len()).alias("row"), "messages")
-        .filter(pl.col("messages").list.len() > 0)
-        .explode("messages")
-        .unnest("messages")
-    )
-    row, role, text = pl.col("row"), pl.col("role"), pl.col("text")
-    opens = (row != row.shift(1)).fill_null(True)
-    closes = (row != row.shift(-1)).fill_null(True)
-    turns = turns.filter(~(opens & (role == "system")))
-    before = role.shift(1)
-    follows = ((role == "user") & (before == "assistant")) | ((role == "assistant") & (before == "user"))
-    empty = ((role == "assistant") & (bare(text) == "")) | ((role == "user") & (text.str.strip_chars() == ""))
-    wrong = (
-        pl.when(opens).then(role != "user").otherwise(~follows).cast(pl.Int32)
-        + (closes & (role != "assistant")).cast(pl.Int32)
-        + empty.cast(pl.Int32)
-    )
-    return (
-        turns.select("row", "role", wrong.alias("wrong"))
-        .group_by("row")
-        .agg(pl.when((role == "document").any()).then(0).otherwise(pl.col("wrong").sum()).alias("turn_defects"))
-    )
+def _defects(texts: Texts) -> npt.NDArray[np.int64]:
+    """(n,) defects of the turns of each sample."""
+    opens = np.diff(texts.sample, prepend=-1) != 0
+    kept = np.flatnonzero(~(opens & (texts.role == SYSTEM)))
+    role, sample = texts.role[kept], texts.sample[kept]
+    before = np.concatenate((role[:1], role[:-1]))
+    follows = ((role == USER) & (before == ASSISTANT)) | ((role == ASSISTANT) & (before == USER))
+    after_system = np.diff(sample, prepend=-1) != 0
+    closes = np.diff(sample, append=-1) != 0
+    wrong = np.where(after_system, role != USER, ~follows).astype(np.int64) + (closes & (role != ASSISTANT))
+    wrong += _empty(texts)[kept]
+    defects = np.bincount(sample, wrong, texts.num_samples).astype(np.int64)
+    defects[~np.isin(np.arange(texts.num_samples), sample)] = _NO_TURNS
+    defects[sample[role == DOCUMENT]] = 0
+    return defects
+
+
+def _empty(texts: Texts) -> npt.NDArray[np.bool_]:
+    """(m,) whether a message is an assistant's without text, or a user's that is empty even of markers."""
+    from filters.decoding import any_text
+
+    empty = ~any_text(texts.codes, texts.starts)
+    asked = np.flatnonzero(empty & (texts.role == USER))
+    empty[asked] = (texts.raw.gather(asked).str.strip_chars() == "").to_numpy()
+    return empty & ((texts.role == USER) | (texts.role == ASSISTANT))

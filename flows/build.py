@@ -1,25 +1,28 @@
 """A whole build: recipe to run manifest. Knows nothing of Prefect; usable from a notebook."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+import polars as pl
 from pydantic import BaseModel
 
 from filters.judges.base import Judge
+from filters.student import Student
 from filters.tokenizer import TokenCount
 from flows.demo.publish import publish
 from flows.demo.server import serve
 from flows.executor import Runner, Steps
 from flows.importing import imported_names
-from flows.judging import ask_when, check_ask_when, check_judge, judge_of, prompt_hashes
+from flows.judging import ask_when, check_ask_when, check_judge, judge_of, pictures_shown, prompt_hashes
 from flows.mixing import Mixed, make_mixture
 from flows.resolve import DEMO_HOST, Located, Place, demo_root, excluded_rows, facts, locate, on_disk
 from flows.scoring import ASKABLE, FilterSet, filter_set, score_sources
 from flows.settings import private_hosts
 from flows.sourcing import SourceJob, make_shards
+from flows.students import student_facts, students_of
 from manifests.account import Told
 from manifests.manifest import RunManifest, StageReport
 from manifests.plan import Plan, PlannedStage, SourceFacts, plan
@@ -86,16 +89,24 @@ def prepare(recipe: Recipe, folder: Path, store: Store, *, count: bool = False) 
     """
     located, missing = locate(recipe, folder, store)
     published = {name for place in located.values() for name in place.source.native}
-    filters = replace(
-        filter_set(recipe.filters, sorted(published), token_counter(recipe, folder)), imported=imported_names(store)
-    )
+    judge = judge_of(recipe, folder)
+    usual = filter_set(recipe.filters, sorted(published), token_counter(recipe, folder))
+    samples = (*usual.samples, *students_of(recipe, folder, judge))
+    filters = replace(usual, samples=samples, imported=imported_names(store))
     known = facts(located, missing, count=count)
     excluded = excluded_rows(recipe, folder)
     planned = plan(recipe, known, filters.scores(), excluded=excluded, judged=frozenset(ASKABLE))
-    judge = judge_of(recipe, folder)
-    check_judge(recipe, planned.stages, planned.sources)
+    check_judge(planned.stages, planned.sources, judge)
     check_ask_when(recipe, filters.scores())
+    filters = filters.needed(scores_named(recipe, planned.stages))
     return Prepared(recipe, planned, located, filters, judge, {place: known[place] for place in missing})
+
+
+def scores_named(recipe: Recipe, stages: Sequence[PlannedStage]) -> set[str]:
+    """Every score that a rule, a take or an `ask_when` of a recipe names."""
+    named = {name for stage in stages for predicate in stage.predicates for name in predicate.scores}
+    named |= {str(entry.take.by) for stage in stages for entry in stage.entries}
+    return named.union(*(pl.sql_expr(predicate).meta.root_names() for predicate in ask_when(recipe).values()))
 
 
 def build(
@@ -245,8 +256,9 @@ def _told(prepared: Prepared, stage: PlannedStage) -> Told:
         faithful=prepared.plan.faithful(),
         tokens=_token_words(prepared.filters),
         missing={entry: facts for (name, entry), facts in prepared.missing.items() if name == stage.mixture},
-        prompts=prompt_hashes(prepared.recipe, stage),
+        prompts=prompt_hashes(prepared.recipe, stage) | pictures_shown(prepared.judge, stage),
         ask_when=ask_when(prepared.recipe),
+        students=student_facts([item for item in prepared.filters.samples if isinstance(item, Student)]),
     )
 
 

@@ -9,11 +9,12 @@ from pydantic import BaseModel
 from filters.answer import MESSAGES
 from filters.judge_domain import JudgeDomain
 from filters.judges.base import Judge
+from filters.judges.likelihood import LIKELIHOOD
 from filters.judges.score import requests, scores
 from flows.importing import read_table
 from flows.judging import judge_of, prompts_of
 from flows.mixes import find_one
-from flows.scoring import CRITERIA
+from flows.scoring import CRITERIA, SIGHTED
 from manifests.load import load_recipe
 from shards.errors import UsageError
 from shards.schema import STATE_SUFFIX
@@ -66,14 +67,15 @@ def calibrate(
         store: where mixtures lie.
         recipe: whose judge is asked; None for the embedded one.
         mix: whose scores are taken, without any call.
-        criterion: quality or repetition.
+        criterion: one of `CRITERIA` that is graded.
         threshold: from which on a label that is a number is good.
 
     Raises:
         UsageError: a file or column that is not there, labels that are no labels, or an unknown criterion.
     """
-    if criterion not in CRITERIA:
-        raise UsageError(f"no criterion `{criterion}`; known: {', '.join(CRITERIA)}")
+    graded = [name for name in CRITERIA if name != LIKELIHOOD]
+    if criterion not in graded:
+        raise UsageError(f"no criterion `{criterion}`; known: {', '.join(graded)}")
     if not Path(labels).is_file():
         scored = find_one(store, labels).scores.filter(pl.col("human").is_not_null())
         return compare(
@@ -89,6 +91,8 @@ def calibrate(
         return compare(joined, criterion, held.manifest.judge, threshold)
     if "answer" not in table.columns:
         raise UsageError(f"`{labels}`: expected a column `answer`, or `key` together with --mix")
+    if criterion in SIGHTED:
+        raise UsageError(f"{criterion} needs pictures, which a table of labels has not; give keys and --mix")
     loaded, folder = load_recipe(recipe or "demo")
     judge = judge_of(loaded, folder)
     if judge is None:

@@ -1,4 +1,4 @@
-"""Commands about judges: `vlmix judge check`, and `vlmix scores import`."""
+"""Commands about judges: `vlmix judge check`, `vlmix judge probe`, and `vlmix scores import`."""
 
 from pathlib import Path
 
@@ -40,6 +40,70 @@ def check(
         place = Store(where(store))
         found = calibrate(labels, place, recipe=recipe, mix=mix, criterion=criterion, threshold=threshold)
         say(found.model_dump(mode="json"), "\n".join(calibration_lines(found)), as_json=as_json)
+
+
+@judge_app.command
+def distil(
+    mix: str,
+    *,
+    out: Path,
+    criterion: str = "quality",
+    threshold: float | None = None,
+    seed: int = 0,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a small model on the grades of a mixture's judge, and say how well it copies.
+
+    Args:
+        mix: a finished mixture, or the recipe of one, by name or path.
+        out: file to write, such as student.npz; a recipe names it in `judge.students`.
+        criterion: quality or repetition.
+        threshold: grade below which rules drop; default is the one of the rule set `default`, 7 and 3.
+        seed: of the hash that says which rows are held out.
+        store: folder of the store.
+        as_json: print one JSON document.
+    """
+    with messages():
+        from flows.copying import copying_lines
+        from flows.distilling import distil as distilled
+        from shards.store import Store
+
+        found = distilled(mix, Store(where(store)), out, criterion=criterion, threshold=threshold, seed=seed)
+        say(found.model_dump(mode="json"), "\n".join(copying_lines(found)), as_json=as_json)
+
+
+@judge_app.command
+def probe(
+    source: str,
+    *,
+    recipe: str,
+    rows: int = 256,
+    criterion: str = "quality",
+    out: Path | None = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask the judge of a recipe about some real rows and say how fast it is and what it computes; keeps no answer.
+
+    Args:
+        source: a source that was built in the store, or a table with `answer` (and `question`).
+        recipe: whose judge is asked.
+        rows: asked at most, evenly spread over the source.
+        criterion: quality or repetition.
+        out: file to write the rates to, for `vlmix plan --rates`.
+        store: folder of the store.
+        as_json: print one JSON document.
+    """
+    with messages():
+        from flows.probing import probe as probed
+        from flows.speed import probe_lines, write_rates
+        from shards.store import Store
+
+        found = probed(recipe, Store(where(store)), source=source, rows=rows, criterion=criterion)
+        if out is not None:
+            write_rates(found, out)
+        say(found.model_dump(mode="json"), "\n".join(probe_lines(found)), as_json=as_json)
 
 
 @scores_app.command(name="import")

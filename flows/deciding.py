@@ -3,36 +3,37 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import polars as pl
 from pydantic import BaseModel, ValidationError
 
 from flows.build import Prepared
-from flows.judging import ask_when, spare
+from flows.judge_counts import JudgeForecast, forecast
 from flows.mixes import Mix, find
-from flows.mixing import SCORES_FILE
 from flows.rebuilding import mix_again, stored
 from flows.run import checked
-from flows.scoring import ASKABLE
 from manifests.account import Told, report
 from manifests.load import load_recipe
-from manifests.manifest import Counts, DomainCounts
-from manifests.mixture import take_mask
+from manifests.manifest import Counts, DomainCounts, JudgeCounts
 from manifests.plan import PlannedStage
 from manifests.recipe import Rule
-from manifests.rules import Scores, parse, to_ask
+from manifests.rules import Scores, parse
 from shards.complaint import complaint
 from shards.errors import RecipeError
 from shards.store import Store
 
 
 class StageCounts(BaseModel):
-    """Counts of one stage before and after the change; `to_ask` rows wait for judge scores that nobody asked for."""
+    """Counts of one stage before and after the change."""
 
     stage: str
     before: Counts
     after: Counts
     domains: Mapping[str, DomainCounts]
+    judged_before: Mapping[str, JudgeCounts]
+    """By criterion of the judge, as in the manifest."""
+    judged: Mapping[str, JudgeForecast]
+    """By criterion, after the change."""
     to_ask: int
+    """Rows that wait for an answer of the judge that is not there; until then they count as no rule's."""
 
 
 class Decided(BaseModel):
@@ -110,22 +111,13 @@ def _count(prepared: Prepared, stage: PlannedStage, built: Mix) -> StageCounts:
     after = report(
         recipe, stage, inputs.sources.facts, inputs.source_of, mixture, told=told, digests=built.manifest.digests
     )
-    waiting = 0
-    judged = [item for item in stage.predicates if set(item.scores) & set(ASKABLE)]
-    for entry in stage.entries:
-        if not any(item.applies(entry) for item in judged):
-            continue
-        source = inputs.sources[inputs.source_of[entry.id]]
-        if ask_when(recipe):
-            whole = pl.scan_parquet(built.box.path / SCORES_FILE).filter(pl.col("source") == source.name).collect()
-            source = replace(source, scores=spare(whole, recipe))
-        masks = to_ask(source.scores, stage.predicates, entry, frozenset(ASKABLE))
-        taken = take_mask(recipe, stage, entry, source)
-        waiting += max((int((mask & taken).sum()) for mask in masks.values()), default=0)
+    judged, waiting = forecast(recipe, stage, built, inputs)
     return StageCounts(
         stage=stage.name,
         before=built.manifest.totals,
         after=after.totals,
         domains=after.domains,
+        judged_before=dict(built.manifest.judged),
+        judged=judged,
         to_ask=waiting,
     )

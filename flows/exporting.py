@@ -95,6 +95,8 @@ class NativeExport(BaseModel):
     """Surviving rows that the plan leaves out: filtered, but not compared with other rows for duplicates."""
     unjudged: int
     """Of these, rows that the judge was never asked about although a rule would."""
+    spared: int
+    """Of these, rows that a rule would ask about but for the recipe's `ask_when`."""
 
 
 class ExportReport(BaseModel):
@@ -242,7 +244,7 @@ def _native(
     mix: Mix, lines: Sequence[NativePart], outcomes: Sequence[Outcome], *, streamed: bool
 ) -> list[NativeExport]:
     found = []
-    for (line, part, unplanned, unjudged), outcome in zip(lines, outcomes, strict=True):
+    for (line, part, unplanned, unjudged, spared), outcome in zip(lines, outcomes, strict=True):
         assert part.words is not None
         row = NativeExport(
             name=line.name,
@@ -257,6 +259,7 @@ def _native(
             adapted=_sum([outcome.adapted]),
             unplanned=unplanned,
             unjudged=unjudged,
+            spared=spared,
         )
         if row.rows + sum(row.not_representable.values()) != part.rows:
             raise ConservationError(f"native export of `{line.name}`, {part.rows} rows: {row}")

@@ -12,18 +12,17 @@ import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
 from filters.judge_domain import DOMAINS
-from filters.judges.base import Judge
-from filters.judges.prompt import load_prompt
-from filters.judges.score import score_types
-from filters.judges.tiny import TinyJudge
+from filters.judges.base import Judge, Seer, is_seer
+from filters.judges.likelihood import LIKELIHOOD
+from filters.judges.tiny import TINY, TinyJudge
 from flows.executor import Runner, Steps
-from flows.ledger import Question, Rows, answer
-from flows.scoring import ASKABLE, CRITERIA, JUMP
+from flows.ledger import Question, Rows, answer, prompt_sha256
+from flows.scoring import ASKABLE, CRITERIA, CRITERION_OF, JUMP, SIGHTED, criteria_of, judged_types
 from manifests.manifest import JudgeCounts
 from manifests.mixture import SourceScores, take_mask
 from manifests.plan import PlannedStage
 from manifests.recipe import JudgeSettings, Recipe, Rule
-from manifests.rules import HUMAN, Scores, parse, to_ask
+from manifests.rules import HUMAN, Predicate, Scores, parse, to_ask
 from shards.complaint import complaint
 from shards.errors import RecipeError
 from shards.schema import STATE_SUFFIX
@@ -31,7 +30,7 @@ from shards.store import Box, Store
 
 Mask = npt.NDArray[np.bool_]
 
-_SPARED: Final = "spared"
+SPARED: Final = "spared"
 """State of scores that `ask_when` says not to ask for, while others are asked; `not_asked` before and after."""
 
 _MODELS: Final = {"vllm": "VllmJudge", "http": "HttpJudge"}
@@ -86,13 +85,13 @@ def ask_when(recipe: Recipe) -> dict[str, str]:
     return {} if isinstance(recipe.judge, str) else dict(recipe.judge.ask_when)
 
 
-def check_judge(recipe: Recipe, stages: Sequence[PlannedStage], sources: Mapping[tuple[str, str], str]) -> None:
-    """Stop before any work when a rule needs a judge and the recipe has none, or entries of a source disagree.
+def check_judge(stages: Sequence[PlannedStage], sources: Mapping[tuple[str, str], str], judge: Judge | None) -> None:
+    """Stop before any work when a rule needs a judge that the recipe has not, or entries of a source disagree.
 
     Args:
-        recipe: as written.
         stages: planned.
         sources: source name by (stage, entry id).
+        judge: of the recipe.
 
     Raises:
         RecipeError: naming the rule, or the entry.
@@ -100,11 +99,32 @@ def check_judge(recipe: Recipe, stages: Sequence[PlannedStage], sources: Mapping
     for stage in stages:
         domain_tags(stage, {entry.id: sources[stage.mixture, entry.id] for entry in stage.entries})
         for predicate in stage.predicates:
-            needed = sorted({_CRITERION_OF[name] for name in predicate.scores if name in _CRITERION_OF})
-            if needed and recipe.judge == "off":
-                raise RecipeError(
-                    f"rule `{predicate.rule.name}` needs score `{needed[0]}`, but the recipe says `judge: off`"
-                )
+            for criterion in criteria_of(predicate.scores):
+                _check_able(predicate, criterion, judge)
+
+
+def _check_able(predicate: Predicate, criterion: str, judge: Judge | None) -> None:
+    if judge is None:
+        needed = min(name for name in predicate.scores if name in ASKABLE)
+        raise RecipeError(f"rule `{predicate.rule.name}` needs score `{needed}`, but the recipe says `judge: off`")
+    if isinstance(judge, TinyJudge) and criterion not in TINY:
+        raise RecipeError(
+            f"rule `{predicate.rule.name}` asks for {criterion}, of which the judge `tiny` knows nothing; "
+            "say `judge: {backend: vllm, ...}` or `http`"
+        )
+    sees = seer(judge)
+    if criterion == LIKELIHOOD and sees and not sees.foretells:
+        raise RecipeError(f"rule `{predicate.rule.name}` asks for {criterion}, which needs `api: token_ids`")
+    if criterion in SIGHTED and not sees:
+        raise RecipeError(
+            f"rule `{predicate.rule.name}` asks for {criterion}, which needs a judge that sees pictures; say "
+            "`options: {max_images: 4}` for a model that does"
+        )
+
+
+def seer(judge: Judge) -> Seer | None:
+    """The judge, if it sees pictures."""
+    return judge if is_seer(judge) and judge.sees else None
 
 
 def check_ask_when(recipe: Recipe, scores: Scores) -> None:
@@ -143,16 +163,20 @@ def prompt_hashes(recipe: Recipe, stage: PlannedStage) -> dict[str, str]:
     """SHA-256 of every prompt that rules of a stage may have the judge asked with."""
     if recipe.judge == "off":
         return {}
-    read = {name for predicate in stage.predicates for name in predicate.scores}
-    needed = [criterion for criterion in CRITERIA if read.intersection(_columns(criterion))]
-    return {name: load_prompt(name).sha256 for criterion in needed for name in prompts_of(criterion)}
+    needed = criteria_of(name for predicate in stage.predicates for name in predicate.scores)
+    return {name: prompt_sha256(name) for criterion in needed for name in prompts_of(criterion)}
 
 
-def _columns(criterion: str) -> list[str]:
-    return [*score_types(criterion), *([JUMP] if criterion == "quality" else [])]
+def pictures_shown(judge: Judge | None, stage: PlannedStage) -> dict[str, str]:
+    """How pictures are shown, as the manifest says beside the prompts; nothing where no rule asks about them."""
+    sighted = set(SIGHTED) & set(criteria_of(name for predicate in stage.predicates for name in predicate.scores))
+    sees = seer(judge) if judge and sighted else None
+    return {"pictures": sees.sees} if sees else {}
 
 
-_CRITERION_OF: Final = {name: criterion for criterion in CRITERIA for name in _columns(criterion)}
+def criterion_columns(criterion: str) -> list[str]:
+    """Scores that are filled in when a criterion is asked."""
+    return list(judged_types(criterion))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,12 +204,12 @@ def judge_stage(
         return Judged(dict(sources), Steps(), {})
     tags = domain_tags(stage, source_of)
     current = {
-        name: replace(source, scores=spare(_tagged(source.scores, tags.get(name)), recipe))
+        name: replace(source, scores=spare(_tagged(source.scores, tags.get(name)), ask_when(recipe)))
         for name, source in sources.items()
     }
     asked: dict[tuple[str, str], Mask] = {}
     steps = Steps()
-    while wanted := _wanted(recipe, stage, current, source_of):
+    while wanted := rows_to_ask(recipe, stage, current, source_of):
         for (name, criterion), mask in sorted(wanted.items()):
             asking = Asking(runner, store, shards[name], judge)
             scores, done = _ask(asking, current[name].scores, np.flatnonzero(mask), criterion)
@@ -196,13 +220,13 @@ def judge_stage(
     return Judged(current, steps, _counts(recipe, stage, current, source_of, asked))
 
 
-def spare(scores: pl.DataFrame, recipe: Recipe) -> pl.DataFrame:
+def spare(scores: pl.DataFrame, predicates: Mapping[str, str]) -> pl.DataFrame:
     """Mark the judge scores that `ask_when` says not to ask for, so that no rule waits for them."""
-    for criterion, predicate in ask_when(recipe).items():
+    for criterion, predicate in predicates.items():
         wanted = pl.sql_expr(predicate).fill_null(False)
-        names = [name + STATE_SUFFIX for name in _columns(criterion) if name + STATE_SUFFIX in scores.columns]
+        names = [name + STATE_SUFFIX for name in criterion_columns(criterion) if name + STATE_SUFFIX in scores.columns]
         marked = [
-            pl.when((pl.col(name) == "not_asked") & ~wanted).then(pl.lit(_SPARED)).otherwise(pl.col(name)).alias(name)
+            pl.when((pl.col(name) == "not_asked") & ~wanted).then(pl.lit(SPARED)).otherwise(pl.col(name)).alias(name)
             for name in names
         ]
         scores = scores.with_columns(marked)
@@ -210,7 +234,8 @@ def spare(scores: pl.DataFrame, recipe: Recipe) -> pl.DataFrame:
 
 
 def _restored(scores: pl.DataFrame) -> pl.DataFrame:
-    return scores.with_columns(pl.col([name + STATE_SUFFIX for name in ASKABLE]).replace(_SPARED, "not_asked"))
+    states = [name + STATE_SUFFIX for name in ASKABLE if name in scores.columns]
+    return scores.with_columns(pl.col(states).replace(SPARED, "not_asked"))
 
 
 def _tagged(scores: pl.DataFrame, tag: str | None) -> pl.DataFrame:
@@ -223,7 +248,7 @@ def _tagged(scores: pl.DataFrame, tag: str | None) -> pl.DataFrame:
     return scores.with_columns(pl.when(pl.col("judge_domain").is_not_null()).then(pl.lit(tag)).alias("judge_domain"))
 
 
-def _wanted(
+def rows_to_ask(
     recipe: Recipe, stage: PlannedStage, sources: Mapping[str, SourceScores], source_of: Mapping[str, str]
 ) -> dict[tuple[str, str], Mask]:
     """(source, criterion) -> mask of the rows to ask, over all entries of the source."""
@@ -236,7 +261,7 @@ def _wanted(
         taken = take_mask(recipe, stage, entry, source).to_numpy()
         for score, mask in asks.items():
             rows = mask.to_numpy() & taken
-            place = (source.name, _CRITERION_OF[score])
+            place = (source.name, CRITERION_OF[score])
             if rows.any():
                 wanted[place] = wanted[place] | rows if place in wanted else rows
     return wanted
@@ -245,7 +270,8 @@ def _wanted(
 def _ask(asking: Asking, scores: pl.DataFrame, rows: Rows, criterion: str) -> tuple[pl.DataFrame, Steps]:
     """Scores with the answers about `rows` filled in, and about those that need it the second look."""
     answers, steps = _answers(asking, scores, rows, criterion, second=False)
-    scores = _fill(scores, answers, list(score_types(criterion)), criterion)
+    names = [name for name in judged_types(criterion) if name != JUMP]
+    scores = _fill(scores, answers, names, names[0])
     if criterion != "quality":
         return scores, steps
     suspects = rows[scores["instruction_like"].fill_null(False).to_numpy()[rows]]
@@ -261,7 +287,7 @@ def _answers(
     """Answers about rows, by row, each asked with the prompt of its domain."""
     found, steps = [], Steps()
     for prompt_id, own in _by_prompt(scores, rows, criterion).items():
-        question = Question(asking.judge, criterion, prompt_id, second)
+        question = Question(asking.judge, criterion, prompt_id, second, sighted=criterion in SIGHTED)
         answers, done = answer(asking.runner, asking.store, asking.shards, own, question)
         found.append(answers)
         steps = steps.plus(done)
@@ -314,9 +340,9 @@ def _counts(
     asked: Mapping[tuple[str, str], Mask],
 ) -> dict[str, JudgeCounts]:
     """What became of every sample that a rule on the judge looks at, by criterion."""
-    waiting = _wanted(recipe, stage, sources, source_of)
+    waiting = rows_to_ask(recipe, stage, sources, source_of)
     counts: dict[str, JudgeCounts] = {}
-    for (name, criterion), concerned in sorted(_concerned(recipe, stage, sources, source_of).items()):
+    for (name, criterion), concerned in sorted(rows_concerned(recipe, stage, sources, source_of).items()):
         none = np.zeros(concerned.shape, np.bool_)
         calls = asked.get((name, criterion), none)
         spared = waiting.get((name, criterion), none) & ~calls
@@ -332,7 +358,7 @@ def _counts(
     return counts
 
 
-def _concerned(
+def rows_concerned(
     recipe: Recipe, stage: PlannedStage, sources: Mapping[str, SourceScores], source_of: Mapping[str, str]
 ) -> dict[tuple[str, str], Mask]:
     """(source, criterion) -> mask of taken rows that a rule on the criterion looks at."""
@@ -340,7 +366,7 @@ def _concerned(
     for entry in stage.entries:
         source = sources[source_of[entry.id]]
         rules = [predicate for predicate in stage.predicates if predicate.applies(entry)]
-        read = {_CRITERION_OF[name] for rule in rules for name in rule.scores if name in _CRITERION_OF}
+        read = {CRITERION_OF[name] for rule in rules for name in rule.scores if name in CRITERION_OF}
         if read:
             taken = take_mask(recipe, stage, entry, source).to_numpy()
             for criterion in read:
@@ -350,7 +376,8 @@ def _concerned(
 
 
 def _states(asked: pl.DataFrame, criterion: str) -> dict[str, int]:
-    states = dict(asked[criterion + STATE_SUFFIX].value_counts().iter_rows())
+    main = next(iter(judged_types(criterion)))
+    states = dict(asked[main + STATE_SUFFIX].value_counts().iter_rows())
     counts = {
         "scored": states.get(None, 0),
         "empty": states.get("not_applicable", 0),

@@ -8,20 +8,26 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import BaseModel
 
-from filters.judges.base import Judge
+from filters.judges.base import Judge, Request, Seer, is_seer
 from filters.judges.injection import InjectionSpans, without_spans
+from filters.judges.likelihood import FORETOLD, LIKELIHOOD, likelihood_scores
 from filters.judges.prompt import load_prompt
 from filters.judges.score import requests, scores
 from filters.judges.tiny import TinyJudge
+from filters.judges.vllm import VllmJudge
 from flows.executor import LocalRunner, Runner, Steps
-from flows.scoring import source_name
+from flows.judge_pool import ask_all
+from flows.scoring import judged_types, source_name
 from shards.files import fingerprint, write_table, write_text
+from shards.pack import Image, PictureReader
 from shards.sample import ShardsIndex, read_samples, sample_path
 from shards.schema import STATE_SUFFIX
 from shards.store import Box, Store
 
 CHUNK_ROWS: Final = 1024
 """Rows per ledger file: a killed run repeats at most this many calls per worker."""
+SIGHTED_ROWS: Final = 64
+"""Rows of such a file whose pictures are in memory at a time."""
 
 Rows = npt.NDArray[np.intp]
 
@@ -29,13 +35,14 @@ Rows = npt.NDArray[np.intp]
 class Question(NamedTuple):
     """What a judge is asked about rows of a source.
 
-    `second` is the second look, at the sample without the sentences that speak to the grader.
+    `second` is the second look, at the sample without the sentences that speak to the grader; `sighted`: with pictures.
     """
 
     judge: Judge
     criterion: str
     prompt_id: str
     second: bool = False
+    sighted: bool = False
 
 
 class LedgerAbout(BaseModel):
@@ -47,11 +54,13 @@ class LedgerAbout(BaseModel):
     prompt_version: int
     prompt_sha256: str
     second_look: bool
+    sees: str = ""
 
 
 class AskJob(NamedTuple):
     """Rows of one shard, counted within it, to be asked one question."""
 
+    store: Store
     ledger: Box
     shards: Box
     number: int
@@ -59,15 +68,20 @@ class AskJob(NamedTuple):
     question: Question
 
 
+def prompt_sha256(prompt_id: str) -> str:
+    """SHA-256 of the text of a prompt; of the name of the method where likelihoods are asked for."""
+    return fingerprint(FORETOLD) if prompt_id == LIKELIHOOD else load_prompt(prompt_id).sha256
+
+
 def ledger_box(store: Store, shards: Box, question: Question) -> Box:
     """Where the answers to a question about a source lie. The box grows; each file in it is whole.
 
     The name covers the judge with its parameters, and the text of this one prompt: another text of it asks again, and
-    leaves the answers to other prompts alone.
+    leaves the answers to other prompts alone. How pictures are shown names the answers about pictures only.
     """
-    prompt = load_prompt(question.prompt_id)
     look = InjectionSpans.version if question.second else 0
-    name = fingerprint("judge", question.judge.judge_id, prompt.id, prompt.sha256, look, shards.name)
+    made_of = (question.judge.judge_id, question.prompt_id, prompt_sha256(question.prompt_id), look, shards.name)
+    name = fingerprint("judge", *made_of, *([_seer(question).sees] if question.sighted else []))
     return store.box("scores", source_name(shards), name)
 
 
@@ -88,55 +102,98 @@ def answer(runner: Runner, store: Store, shards: Box, rows: Rows, question: Ques
     ledger = ledger_box(store, shards, question)
     known = read_ledger(ledger, question.criterion)
     missing = np.setdiff1d(rows, known["row"].to_numpy())
-    jobs = _jobs(ledger, shards, missing, question)
+    jobs = _jobs(store, ledger, shards, missing, question)
     if jobs:
         _write_about(ledger, question)
-        # models hold an engine, or a bounded number of connections: one process asks them, chunk by chunk
-        chosen = runner if isinstance(question.judge, TinyJudge) else LocalRunner(None)
-        chosen.map(f"judge {question.criterion}", ask, jobs)
+        _ask_all(runner, question, jobs)
         known = read_ledger(ledger, question.criterion)
     wanted = pl.DataFrame({"row": pl.Series(rows, dtype=pl.Int64)})
     answered = known.with_columns(pl.lit(True).alias("answered"))
     found = wanted.join(answered, on="row", how="left", maintain_order="left")
-    state = pl.col(question.criterion + STATE_SUFFIX)
+    state = pl.col(_state(question.criterion))
     failed = pl.when("answered").then(state).otherwise(pl.lit("error"))
     return found.with_columns(failed.alias(state.meta.output_name())).drop("answered"), Steps(
         len(missing), len(rows) - len(missing)
     )
 
 
-def _jobs(ledger: Box, shards: Box, missing: npt.NDArray[np.int64], question: Question) -> list[AskJob]:
+def _ask_all(runner: Runner, question: Question, jobs: Sequence[AskJob]) -> None:
+    if isinstance(question.judge, VllmJudge):
+        ask_all(question.judge, ask, jobs)
+        return
+    # servers get a bounded number of connections: one process asks them, chunk by chunk
+    chosen = runner if isinstance(question.judge, TinyJudge) else LocalRunner(None)
+    chosen.map(f"judge {question.criterion}", ask, jobs)
+
+
+def _jobs(store: Store, ledger: Box, shards: Box, missing: npt.NDArray[np.int64], question: Question) -> list[AskJob]:
     jobs: list[AskJob] = []
     first = 0
     for number, shard in enumerate(shards.index(ShardsIndex).shards):
         inside = missing[(missing >= first) & (missing < first + shard.samples)] - first
         chunks = [inside[start : start + CHUNK_ROWS] for start in range(0, len(inside), CHUNK_ROWS)]
-        jobs += [AskJob(ledger, shards, number, tuple(chunk.tolist()), question) for chunk in chunks]
+        jobs += [AskJob(store, ledger, shards, number, tuple(chunk.tolist()), question) for chunk in chunks]
         first += shard.samples
     return jobs
 
 
-def ask(job: AskJob) -> None:
-    """Ask for the rows of one job and write the answers; failed calls are left out, so a later run repeats them."""
+def ask(job: AskJob) -> int:
+    """Ask for the rows of one job and write the answers; failed calls are left out, so a later run repeats them.
+
+    Returns:
+        Rows whose call did not fail.
+    """
+    frame = _sighted(job) if job.question.sighted else _read(job)
+    assert frame.height == len(job.rows), f"{job.question.judge.judge_id} changed the number of rows"
+    first = sum(shard.samples for shard in job.shards.index(ShardsIndex).shards[: job.number])
+    rows = [first + row for row in job.rows]
+    frame = frame.with_columns(pl.Series("row", rows, pl.Int64))
+    kept = frame.filter(pl.col(_state(job.question.criterion)).ne_missing("error"))
+    if kept.height:
+        write_table(job.ledger.path / f"asked-{job.number:05d}-{fingerprint(kept['row'].to_list())[:16]}.parquet", kept)
+    return kept.height
+
+
+def _read(job: AskJob) -> pl.DataFrame:
+    """Scores of the rows of a job, by their text."""
     batch = read_samples(sample_path(job.shards.path, job.number), ["messages"])[list(job.rows)]
     if job.question.second:
         # A loop over rows: the few samples that speak to their grader.
         cleaned = [without_spans(messages) for messages in batch["messages"].to_list()]
         batch = batch.with_columns(pl.Series("messages", cleaned, batch.schema["messages"]))
-    replies = job.question.judge(requests(batch, job.question.prompt_id))
-    assert len(replies) == len(job.rows), f"{job.question.judge.judge_id} changed the number of rows"
-    first = sum(shard.samples for shard in job.shards.index(ShardsIndex).shards[: job.number])
-    rows = [first + row for row in job.rows]
-    criterion = job.question.criterion
-    frame = scores(replies, criterion).with_columns(pl.Series("row", rows, pl.Int64))
-    kept = frame.filter(pl.col(criterion + STATE_SUFFIX).ne_missing("error"))
-    if kept.height:
-        write_table(job.ledger.path / f"asked-{job.number:05d}-{fingerprint(kept['row'].to_list())[:16]}.parquet", kept)
+    return scores(job.question.judge(requests(batch, job.question.prompt_id)), job.question.criterion)
+
+
+def _sighted(job: AskJob) -> pl.DataFrame:
+    """Scores of the rows of a job, by their text and pictures; few rows at a time, as pictures are large."""
+    batch = read_samples(sample_path(job.shards.path, job.number), ["messages", "images"])[list(job.rows)]
+    judge, reader = _seer(job.question), PictureReader(str(job.store.root))
+    found = []
+    for part in batch.iter_slices(SIGHTED_ROWS):
+        pictures = [tuple(reader(Image(**image)) for image in images) for images in part["images"]]
+        asked = zip(requests(part, job.question.prompt_id), pictures, strict=True)
+        shown = [Request(each.prompt_id, each.sample_text, images) for each, images in asked]
+        if job.question.criterion == LIKELIHOOD:
+            found.append(likelihood_scores(judge.likelihoods(shown)))
+        else:
+            found.append(scores(judge(shown), job.question.criterion))
+    return pl.concat(found)
+
+
+def _seer(question: Question) -> Seer:
+    assert is_seer(question.judge), "a recipe that needs another judge is refused"
+    return question.judge
+
+
+def _state(criterion: str) -> str:
+    """Column that says why the scores of a criterion are null."""
+    return next(iter(judged_types(criterion))) + STATE_SUFFIX
 
 
 def read_ledger(ledger: Box, criterion: str) -> pl.DataFrame:
     """Every answer in a ledger: `row` (index of the sample in its source), by which it is sorted, and the scores."""
-    empty = scores([], criterion).with_columns(pl.lit(None, pl.Int64).alias("row"))
+    none = likelihood_scores([]) if criterion == LIKELIHOOD else scores([], criterion)
+    empty = none.with_columns(pl.lit(None, pl.Int64).alias("row"))
     files: Sequence[str] = sorted(str(path) for path in ledger.path.glob("asked-*.parquet"))
     return pl.concat([empty, *(pl.read_parquet(file) for file in files)]).unique("row").sort("row")
 
@@ -144,13 +201,13 @@ def read_ledger(ledger: Box, criterion: str) -> pl.DataFrame:
 def _write_about(ledger: Box, question: Question) -> None:
     if (ledger.path / "about.json").is_file():
         return
-    prompt = load_prompt(question.prompt_id)
     about = LedgerAbout(
         judge=question.judge.judge_id,
         criterion=question.criterion,
-        prompt=prompt.id,
-        prompt_version=prompt.version,
-        prompt_sha256=prompt.sha256,
+        prompt=question.prompt_id,
+        prompt_version=1 if question.prompt_id == LIKELIHOOD else load_prompt(question.prompt_id).version,
+        prompt_sha256=prompt_sha256(question.prompt_id),
         second_look=question.second,
+        sees=_seer(question).sees if question.sighted else "",
     )
     write_text(ledger.path / "about.json", about.model_dump_json(indent=1) + "\n")

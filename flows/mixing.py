@@ -11,7 +11,6 @@ from pydantic import BaseModel
 
 from filters.judges.base import Judge
 from filters.phash import PerceptualHash
-from filters.pictures import PictureBasics
 from flows.executor import Runner, Steps
 from flows.importing import imported_digests
 from flows.judging import judge_stage
@@ -28,9 +27,6 @@ from shards.files import canonical_json, file_sha256, fingerprint, table_writer,
 from shards.sample import ShardsIndex, read_all
 from shards.store import Box, Store
 from sources.spec import Source
-
-FLAT_GRAY_STD = 2.0
-"""Standard deviation of gray values below which a picture is flat and the bits of its hash are noise. Ours."""
 
 SCORES_FILE: Final = "scores.parquet"
 EXCLUDED_FILE: Final = "excluded.json"
@@ -300,11 +296,7 @@ class DedupItems:
         Raises:
             StoreError: the measures that the mixture was made with are gone.
         """
-        for item in (PerceptualHash(), PictureBasics()):
-            if not score_box(self._store, shards, item).done:
-                remedy = "run `vlmix run build-sft-mix` again"
-                raise StoreError(f"no {type(item).__name__} of the pictures in `{shards.name}`; {remedy}")
-        hashes = picture_table(self._store, PerceptualHash(), shards)
-        basics = picture_table(self._store, PictureBasics(), shards)
-        valid = pl.when(pl.col("gray_std") >= FLAT_GRAY_STD).then("phash").otherwise(None)
-        return dict(hashes.join(basics, on="sha256").select("sha256", valid.alias("phash")).iter_rows())
+        if not score_box(self._store, shards, PerceptualHash()).done:
+            remedy = "run `vlmix run build-sft-mix` again"
+            raise StoreError(f"no PerceptualHash of the pictures in `{shards.name}`; {remedy}")
+        return dict(picture_table(self._store, PerceptualHash(), shards).select("sha256", "phash").iter_rows())

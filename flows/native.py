@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
+from flows.judge_counts import with_spared
 from flows.mixes import Mix
 from flows.parts import Wanted, free_name, in_turn
 from flows.rebuilding import Stored, excluded_rows, score_types, stored
@@ -29,13 +30,14 @@ class NativePart(NamedTuple):
     """A line of the trainer's configuration and its file.
 
     `unplanned` rows of the file are not in the plan, since its take leaves them out: no dedup has seen them. Of these,
-    `unjudged` ones would need a judge's score for a rule to speak.
+    `unjudged` ones would need a judge's score for a rule to speak, and `spared` ones would but for `ask_when`.
     """
 
     line: NativeEntry
     part: Part
     unplanned: int
     unjudged: int
+    spared: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,30 +55,38 @@ class Survivors:
     planned_only: bool
 
     def __call__(self) -> pl.DataFrame:
-        """(n, 3) frame in published order: key, planned, unjudged (Boolean)."""
-        source = self.inputs.sources[str(self.entry.source)]
+        """(n, 4) frame in published order: key, planned, unjudged, spared (Boolean)."""
+        whole = self.inputs.sources[str(self.entry.source)]
+        source = with_spared(self.mix, whole, self.mix.manifest.ask_when)
         begin, end = bounds(self.entry.slice, source.published)
         decided = self.mix.decisions_of(self.entry.id, ["key", "verdict"])
         duplicates = self.mix.clusters.filter(pl.col("duplicate_of").is_not_null())["key"]
         kept = pl.Series("kept", decide(source.scores, self.stage.predicates, self.entry).kept())
         rows = (
-            source.scores.with_columns(kept, self._pending().alias("pending"))
+            source.scores.with_columns(
+                kept, self._pending(whole.scores, "waits"), self._pending(source.scores, "pending")
+            )
             .filter("kept", pl.col("position").is_between(begin, end, closed="left"))
             .filter(~pl.col("key").is_in(duplicates.implode()))
             .join(decided, on="key", how="left", maintain_order="left")
             .with_columns((pl.col("verdict") != "not_taken").alias("planned"))
-            .select("key", "planned", (~pl.col("planned") & pl.col("pending")).alias("unjudged"))
+            .select(
+                "key",
+                "planned",
+                (~pl.col("planned") & pl.col("pending")).alias("unjudged"),
+                (~pl.col("planned") & pl.col("waits") & ~pl.col("pending")).alias("spared"),
+            )
         )
         return rows.filter("planned") if self.planned_only else rows
 
-    def _pending(self) -> pl.Expr:
-        """Whether a rule waits for a judge that nobody asked."""
+    def _pending(self, scores: pl.DataFrame, name: str) -> pl.Series:
+        """Whether a rule waits for a judge that nobody asked: (n,) Boolean."""
         waiting = [
             predicate.pending(frozenset(ASKABLE))
             for predicate in self.stage.predicates
             if predicate.applies(self.entry)
         ]
-        return pl.any_horizontal(pl.lit(False), *waiting)
+        return scores.select(pl.any_horizontal(pl.lit(False), *waiting).alias(name)).to_series()
 
 
 def native_parts(mix: Mix, flavour: Flavour) -> list[NativePart]:
@@ -108,7 +118,8 @@ def native_parts(mix: Mix, flavour: Flavour) -> list[NativePart]:
             read=in_turn(readers),
             words=Words(line.strategy, line.value, frozenset(left_out)),
         )
-        found.append(NativePart(line, part, rows.height - int(rows["planned"].sum()), int(rows["unjudged"].sum())))
+        planned, unjudged, spared = (int(rows[name].sum()) for name in ("planned", "unjudged", "spared"))
+        found.append(NativePart(line, part, rows.height - planned, unjudged, spared))
     return found
 
 

@@ -14,6 +14,8 @@ from flows.console import terminal
 from flows.deciding import Decided
 from flows.explain import EntryStory, Story
 from flows.exporting import EntryExport, ExportReport, NativeExport
+from flows.judge_counts import JudgeForecast
+from flows.pricing import JudgePrice, price_lines
 from flows.run import Summary
 from manifests.manifest import Counts
 from manifests.plan import PlannedEntry, take_words
@@ -52,9 +54,11 @@ class PlanDocument(BaseModel):
     rules: dict[str, list[str]]
     """Names of rules in order of evaluation, per stage."""
     filters: list[str]
+    judge: JudgePrice | None
+    """What the judge will cost; null where the recipe asks nobody."""
 
 
-def plan_document(prepared: Prepared) -> PlanDocument:
+def plan_document(prepared: Prepared, judge: JudgePrice | None) -> PlanDocument:
     """A plan as a document."""
     return PlanDocument(
         recipe=prepared.recipe.name,
@@ -66,6 +70,7 @@ def plan_document(prepared: Prepared) -> PlanDocument:
         rules={stage.name: [item.rule.name for item in stage.predicates] for stage in prepared.plan.stages},
         filters=[type(item).__name__ for item in prepared.filters.samples]
         + [type(item).__name__ for item in prepared.filters.pictures],
+        judge=judge,
     )
 
 
@@ -92,6 +97,8 @@ def print_plan(document: PlanDocument) -> None:
     if unknown:
         console.print(f"{unknown} entries of unknown size are in none of these counts")
     console.print("as published" if document.faithful else "not a reproduction: see the lines above")
+    for line in price_lines(document.judge) if document.judge else []:
+        console.print(escape(line), soft_wrap=True)
 
 
 def _plan_table(document: PlanDocument) -> Table:
@@ -151,8 +158,16 @@ def print_decided(document: Decided) -> None:
     console = terminal()
     for stage in document.stages:
         console.print(_counts_table(stage.stage, {"before": stage.before, "after": stage.after}))
+        for criterion, after in stage.judged.items():
+            before = stage.judged_before.get(criterion)
+            console.print(_judge_line(criterion, after, before.asked if before else 0))
         if stage.to_ask:
             console.print(f"{stage.to_ask:,} rows of stage {stage.stage} need judge scores that were not asked for yet")
+
+
+def _judge_line(criterion: str, after: JudgeForecast, before: int) -> str:
+    counts = ", ".join(f"{name} {number:,}" for name, number in after.model_dump().items())
+    return f"judge, {criterion}: {counts}; asked before {before:,}"
 
 
 def print_story(story: Story) -> None:
@@ -223,10 +238,10 @@ def _entry_table(title: str, entries: Sequence[EntryExport]) -> Table:
 
 def _native_table(title: str, lines: Sequence[NativeExport]) -> Table:
     table = Table(title=title, title_justify="left", box=None)
-    for name in ("line", "operator", "rows", "seen", "planned", "unjudged", "not representable"):
+    for name in ("line", "operator", "rows", "seen", "planned", "unjudged", "spared", "not representable"):
         table.add_column(name, justify="left" if name in {"line", "operator", "not representable"} else "right")
     for line in lines:
-        counts = [f"{number:,}" for number in (line.rows, line.seen, line.emitted, line.unjudged)]
+        counts = [f"{number:,}" for number in (line.rows, line.seen, line.emitted, line.unjudged, line.spared)]
         operator = f"{line.strategy} {line.value}".strip()
         table.add_row(line.name, operator, *counts, _refused(line.not_representable))
     return table

@@ -199,6 +199,32 @@ class JudgeCounts(BaseModel):
         return JudgeCounts(**{name: getattr(self, name) + getattr(other, name) for name in type(self).model_fields})
 
 
+class StudentFacts(BaseModel):
+    """A student of the judge, whose guesses rules and `ask_when` may read; figures are of rows held out."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sha256: str
+    """Of its file."""
+    judge: str
+    """Whose grades it copies."""
+    learnt: int
+    held_out: int
+    """Rows that the figures are of."""
+    spearman: float | None
+    auc: float | None
+    agreement: float
+    """Share of the rows that judge and student put on one side of the threshold."""
+    agreement_of_constant: float
+    """The same of one verdict for all rows, the more frequent one."""
+    half_width: float
+    """Grades between a guess and either end of its interval."""
+    coverage: float
+    """Share of the rows whose grade lies in the interval."""
+    coverage_below: float | None
+    """The same of rows that the judge grades below the threshold; null without such rows."""
+
+
 class Manifest(BaseModel):
     """One mixture. Equal inputs give equal bytes: no clock, no path, no order of arrival."""
 
@@ -218,6 +244,8 @@ class Manifest(BaseModel):
     """Prompts that the judge may be asked, with the SHA-256 of their texts."""
     ask_when: dict[str, str] = Field(default_factory=dict)
     """Criterion -> predicate; the judge is asked where it is true."""
+    students: dict[str, StudentFacts] = Field(default_factory=dict)
+    """Criterion -> student of the judge that the recipe names."""
     judged: dict[str, JudgeCounts] = Field(default_factory=dict)
     """Criterion -> samples by what became of it."""
     tokens: str

@@ -1,7 +1,10 @@
 """What a judge is: a frozen dataclass that answers a list of requests with a list of replies."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeGuard
+
+if TYPE_CHECKING:
+    from filters.judges.likelihood import Likelihood
 
 GRADES = 11
 """Number of grades, 0 to 10; `Reply.probs` has one entry for each."""
@@ -58,3 +61,29 @@ class Judge(Protocol):
     def __call__(self, requests: list[Request]) -> list[Reply]:
         """One reply for each request, same order."""
         ...
+
+
+class Seer(Judge, Protocol):
+    """A judge that may see pictures, and tells how well its model foretells a sample."""
+
+    @property
+    def sees(self) -> str:
+        """Name of how pictures are shown: whatever may change a reply about them changes this; "" for a judge of text.
+
+        It is no part of `judge_id`: answers about text stay when pictures are added.
+        """
+        ...
+
+    @property
+    def foretells(self) -> bool:
+        """Whether `likelihoods` may be asked for."""
+        ...
+
+    def likelihoods(self, requests: "list[Request]") -> "list[Likelihood]":
+        """How well the model foretells the answers of each sample, same order; prompts are not read."""
+        ...
+
+
+def is_seer(judge: Judge) -> TypeGuard[Seer]:
+    """Whether a judge is of a kind that may see pictures; its class is looked at, for its name may cost reading."""
+    return hasattr(type(judge), "likelihoods")

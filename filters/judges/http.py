@@ -10,27 +10,42 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
-from typing import Final, Literal
+from typing import Annotated, Final, Generic, Literal, TypeVar
 
 import httpx
-from pydantic import BaseModel, ValidationError
+from pydantic import Field, ValidationError
 
 from filters.judges.base import Reply, Request
-from filters.judges.layout import LABELS, LAYOUT, Layout, load_layout, read_answer
+from filters.judges.blocks import ALIGN
+from filters.judges.layout import LAYOUT, Layout, Prompt, load_layout, read_answer
+from filters.judges.likelihood import Conversation, Likelihood, Told, conversation, weighed
 from filters.judges.model import wording_sha256
 from filters.judges.replicas import Replica, Replicas
+from filters.judges.vision import Sight, data_url, picture_prompt, shown
+from filters.judges.wire import (
+    Json,
+    Read,
+    foretell,
+    foretell_pictures,
+    grade_chat,
+    grade_ids,
+    grade_pictures,
+    read_foretold,
+    read_ids,
+    read_letters,
+)
 from shards.errors import UsageError
 from shards.files import fingerprint
 
 API_KEY: Final = "VLMIX_JUDGE_API_KEY"
 """Environment variable with the key that servers may ask for; it is sent to every server and written nowhere."""
 
-Json = dict[str, object]
+_Found = TypeVar("_Found")
 
 _LOG: Final = logging.getLogger(__name__)
 _POLL_S: Final = 0.05
@@ -41,45 +56,6 @@ _WRONG: Final = {
     HTTPStatus.NOT_FOUND: "does not know the model or the address",
     HTTPStatus.METHOD_NOT_ALLOWED: "does not know the address",
 }
-_NEAREST: Final = 20
-"""Likeliest tokens that a server without `logprob_token_ids` tells; labels that are not among them count as 0."""
-
-
-class _Logprobs(BaseModel):
-    top_logprobs: list[dict[str, float]]
-
-
-class _Choice(BaseModel):
-    logprobs: _Logprobs | None = None
-
-
-class _Completion(BaseModel):
-    """Answer of `/v1/completions`."""
-
-    choices: tuple[_Choice]
-
-
-class _Token(BaseModel):
-    token: str
-    logprob: float
-
-
-class _Position(BaseModel):
-    top_logprobs: list[_Token]
-
-
-class _Content(BaseModel):
-    content: list[_Position] | None = None
-
-
-class _ChatChoice(BaseModel):
-    logprobs: _Content | None = None
-
-
-class _Chat(BaseModel):
-    """Answer of `/v1/chat/completions`."""
-
-    choices: tuple[_ChatChoice]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +66,9 @@ class HttpJudge:
     refuses connections, answers 5xx or is silent is left alone for a while and its rows go to the others or are asked
     again; rows that nobody answers are `engine_error`. What happened is counted, see `counts`.
 
+    With `max_images` it sees the pictures of samples, if the model does: they are sent as a chat, for no server takes
+    pictures with ids, and samples get a space in the spelling of control tokens.
+
     Attributes:
         model: name that the servers know the model by.
         urls: servers of that model, as `http://HOST:PORT`, each with the same weights.
@@ -98,10 +77,15 @@ class HttpJudge:
             with any server that tells the 20 likeliest tokens, and is worse: a label that is not among them counts
             as 0, the server's template is used, and samples get a space in the spelling of control tokens.
         max_model_len: tokens of a prompt, at most what the servers allow; longer samples are cut.
+        align: tokens of the servers' cache block, which the rubric is filled up to; 128 for vLLM's CPU build.
         in_flight: requests that a server gets at a time.
         tries: answers 5xx, or silences, after which a row is given up.
         timeout_s: seconds that a server may take for one answer.
         patience_s: seconds without an answer from any server after which the rows left are given up.
+        max_images: pictures of a sample that the model is shown, at most what the servers allow; 0: a judge of text.
+        max_side_px: pixels of the longer side of a picture; larger ones are shrunk.
+        image_tokens: tokens of `max_model_len` kept free for each picture; a server refuses a prompt that takes more.
+        image_placeholder: what marks a picture, for models whose chat template does not.
     """
 
     model: str
@@ -109,10 +93,15 @@ class HttpJudge:
     tokenizer: str
     api: Literal["token_ids", "chat"] = "token_ids"
     max_model_len: int = 8192
+    align: Annotated[int, Field(ge=1)] = ALIGN
     in_flight: int = 64
     tries: int = 4
     timeout_s: float = 120.0
     patience_s: float = 120.0
+    max_images: Annotated[int, Field(ge=0)] = 0
+    max_side_px: Annotated[int, Field(ge=28)] = 1024
+    image_tokens: Annotated[int, Field(ge=1)] = 1536
+    image_placeholder: str = ""
 
     @property
     def judge_id(self) -> str:
@@ -120,65 +109,119 @@ class HttpJudge:
 
         What weights a server has cannot be seen from here: serve another training under another name.
         """
-        made_of = (self.model, wording_sha256(self.tokenizer), LAYOUT, self.api, self.max_model_len)
+        made_of = (self.model, wording_sha256(self.tokenizer), LAYOUT, self.api, self.max_model_len, self.align)
         return f"http-{self.model}-{fingerprint('http', *made_of)[:16]}"
+
+    @property
+    def sees(self) -> str:
+        """See `Seer`."""
+        return self.sight.name
+
+    @property
+    def foretells(self) -> bool:
+        """See `Seer`; a chat tells nothing of its prompt."""
+        return self.max_images > 0 and self.api == "token_ids"
+
+    @property
+    def sight(self) -> Sight:
+        """What the model is shown of pictures."""
+        return Sight(self.max_images, self.max_side_px, self.image_tokens, self.image_placeholder)
 
     def __call__(self, requests: list[Request]) -> list[Reply]:
         """One reply for each request, same order.
 
         Raises:
-            UsageError: an address, the key, the model's name, the tokenizer or the rubric is wrong, or the servers do
-                not tell the probabilities of the labels.
+            UsageError: an address, the key, the model's name, the tokenizer or the rubric is wrong, the servers do not
+                tell the probabilities of the labels, or a request has pictures and the judge sees none.
         """
-        layout = load_layout(self.tokenizer, self.max_model_len)
+        layout = self._layout()
         replies = [Reply("empty", None, 0.0, False)] * len(requests)
-        questions = [question for row, each in enumerate(requests) if (question := _question(self, layout, row, each))]
-        if questions:
-            with ThreadPoolExecutor(1) as thread:
-                answered = thread.submit(asyncio.run, _Call(self, layout).ask(questions)).result()
-            for row, reply in answered.items():
-                replies[row] = reply
+        questions: list[_Question[list[float]]] = []
+        for row, request in enumerate(requests):
+            prompt = self._prompt(layout, request)
+            if prompt:
+                replies[row] = Reply("engine_error", None, 0.0, prompt.cut)
+                questions += self._question(layout, row, request, prompt)
+        for row, found in self._ask(questions).items():
+            replies[row] = read_answer(found, replies[row].cut)
         return replies
+
+    def likelihoods(self, requests: list[Request]) -> list[Likelihood]:
+        """See `Seer`.
+
+        Raises:
+            UsageError: as for a call, or the template does not keep the turns of a conversation.
+        """
+        assert self.foretells, "a recipe that needs another judge is refused"
+        layout = self._layout()
+        made = [conversation(layout, self.sight, request) for request in requests]
+        talks = [(row, each) for row, each in enumerate(made) if isinstance(each, Conversation)]
+        # two questions for a row: an even number with its pictures, the next without
+        questions = [question for row, each in talks for question in self._foretell(row, each)]
+        told = self._ask(questions)
+        found = [each if isinstance(each, Likelihood) else Likelihood("engine_error", cut=each.cut) for each in made]
+        for row, each in talks:
+            found[row] = weighed(each, told.get(2 * row), told.get(2 * row + 1))
+        return found
+
+    def _layout(self) -> Layout:
+        return load_layout(self.tokenizer, self.max_model_len, self.align)
+
+    def _prompt(self, layout: Layout, request: Request) -> Prompt | None:
+        if request.images and self.max_images:
+            return picture_prompt(layout, self.sight, request)
+        return layout.prompt(request)
+
+    def _question(self, layout: Layout, row: int, request: Request, prompt: Prompt) -> "list[_Question[list[float]]]":
+        """What to send about a prompt; nothing where a picture does not decode."""
+        if prompt.images:
+            pictures = shown(prompt.images, self.sight)
+            urls = [data_url(picture) for picture in pictures or []]
+            body = grade_pictures(layout, self.sight, request.prompt_id, prompt, urls, ids=self.api == "token_ids")
+            read = read_letters(layout if self.api == "token_ids" else None)
+            return [_Question(row, "chat/completions", body, read)] if urls else []
+        if self.api == "chat":
+            return [_Question(row, "chat/completions", grade_chat(layout, request), read_letters(None))]
+        return [_Question(row, "completions", grade_ids(layout, prompt), read_ids(layout))]
+
+    def _foretell(self, row: int, made: Conversation) -> "Iterator[_Question[list[Told]]]":
+        pictures = shown(made.images, self.sight)
+        if pictures:
+            urls = [data_url(picture) for picture in pictures]
+            yield _Question(2 * row, "chat/completions", foretell_pictures(self.sight, made, urls), read_foretold(made))
+            yield _Question(2 * row + 1, "completions", foretell(made), read_foretold(made))
+
+    def _ask(self, questions: "list[_Question[_Found]]") -> "dict[int, _Found]":
+        """What servers say, by row; without the rows that nobody answers."""
+        if not questions:
+            return {}
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, _Call[_Found](self).ask(questions)).result()
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class _Question(Generic[_Found]):
+    """What to send where about a row, and how to read the answer."""
+
     row: int
+    path: str
     body: Json
-    cut: bool
+    read: Read[_Found]
 
 
-def _question(judge: HttpJudge, layout: Layout, row: int, request: Request) -> _Question | None:
-    fixed: Json = {"model": judge.model, "max_tokens": 1, "temperature": 0.0}
-    if judge.api == "chat":
-        chat = layout.messages(request)
-        asked: Json = {"messages": chat[0] if chat else [], "logprobs": True, "top_logprobs": _NEAREST}
-        return _Question(row, fixed | asked, chat[1]) if chat else None
-    prompt = layout.prompt(request)
-    labels = list(layout.labels)
-    asked = {
-        "prompt": prompt.ids if prompt else [],
-        "allowed_token_ids": labels,
-        "logprob_token_ids": labels,
-        "logprobs": len(labels),
-        "return_tokens_as_token_ids": True,
-    }
-    return _Question(row, fixed | asked, prompt.cut) if prompt else None
-
-
-class _Call:
+class _Call(Generic[_Found]):
     """The requests of one call of a judge."""
 
-    def __init__(self, judge: HttpJudge, layout: Layout) -> None:
+    def __init__(self, judge: HttpJudge) -> None:
         self._judge = judge
-        self._layout = layout
+        self._fixed: Json = {"model": judge.model, "max_tokens": 1, "temperature": 0.0}
         self._replicas = _replicas(judge.urls, judge.in_flight)
         self._patience = self._replicas.patience(judge.patience_s)
         self._heard_at = time.monotonic()
-        self._replies: dict[int, Reply] = {}
+        self._found: dict[int, _Found] = {}
 
-    async def ask(self, questions: list[_Question]) -> dict[int, Reply]:
-        """Reply to every question, by row."""
+    async def ask(self, questions: list[_Question[_Found]]) -> dict[int, _Found]:
+        """What servers say to the questions, by row."""
         left = iter(questions)
         key = os.environ.get(API_KEY)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -193,16 +236,17 @@ class _Call:
                     group.create_task(self._work(client, left))
         except* UsageError as errors:
             raise errors.exceptions[0] from None
-        return self._replies
+        return self._found
 
-    async def _work(self, client: httpx.AsyncClient, left: Iterable[_Question]) -> None:
+    async def _work(self, client: httpx.AsyncClient, left: Iterable[_Question[_Found]]) -> None:
         for question in left:
-            reply = await self._reply(client, question)
-            count("answered" if reply else "given_up", self._judge.api)
-            self._replies[question.row] = reply or Reply("engine_error", None, 0.0, question.cut)
+            found = await self._answer(client, question)
+            count("given_up" if found is None else "answered", self._judge.api)
+            if found is not None:
+                self._found[question.row] = found
 
-    async def _reply(self, client: httpx.AsyncClient, question: _Question) -> Reply | None:
-        """The reply to a question; None where nobody gives one."""
+    async def _answer(self, client: httpx.AsyncClient, question: _Question[_Found]) -> _Found | None:
+        """The answer to a question; None where nobody gives one."""
         tries = 0
         while tries < self._judge.tries:
             replica = await self._replica()
@@ -210,7 +254,7 @@ class _Call:
                 return None
             asked_at = time.monotonic()
             try:
-                answer = await client.post(self._address(replica), json=question.body)
+                answer = await client.post(f"{replica.url}/v1/{question.path}", json=self._fixed | question.body)
             except httpx.TransportError as error:
                 tries += not isinstance(error, httpx.ConnectError)
                 self._failed(replica, asked_at, type(error).__name__)
@@ -243,11 +287,7 @@ class _Call:
         count("failed", why)
         self._replicas.failed(replica, asked_at=asked_at, now=time.monotonic(), wish=wish)
 
-    def _address(self, replica: Replica) -> str:
-        path = "completions" if self._judge.api == "token_ids" else "chat/completions"
-        return f"{replica.url}/v1/{path}"
-
-    def _read(self, replica: Replica, answer: httpx.Response, question: _Question) -> Reply | None:
+    def _read(self, replica: Replica, answer: httpx.Response, question: _Question[_Found]) -> _Found | None:
         if answer.status_code in _WRONG:
             raise UsageError(f"judge `{self._judge.model}`: `{replica.url}` {_WRONG[HTTPStatus(answer.status_code)]}")
         if not answer.is_success:
@@ -256,32 +296,16 @@ class _Call:
             _LOG.warning("judge `%s`: refused a prompt: %.300s", self._judge.model, answer.text)
             return None
         try:
-            found = self._by_ids(answer) if self._judge.api == "token_ids" else _by_letters(answer)
+            found = question.read(answer.content)
         except ValidationError:
             count("failed", "not understood")
             return None
         if found is None:
             raise UsageError(
-                f"judge `{self._judge.model}`: `{replica.url}` does not tell the probabilities of the labels; "
+                f"judge `{self._judge.model}`: `{replica.url}` does not tell the probabilities it is asked for; "
                 "serve the model with vLLM, or say `api: chat`"
             )
-        return read_answer(found, question.cut)
-
-    def _by_ids(self, answer: httpx.Response) -> list[float] | None:
-        told = _Completion.model_validate_json(answer.content).choices[0].logprobs
-        if told is None or not told.top_logprobs:
-            return None
-        names = [f"token_id:{label}" for label in self._layout.labels]
-        step = told.top_logprobs[0]
-        return [step[name] for name in names] if step.keys() >= set(names) else None
-
-
-def _by_letters(answer: httpx.Response) -> list[float] | None:
-    told = _Chat.model_validate_json(answer.content).choices[0].logprobs
-    if told is None or not told.content:
-        return None
-    step = {each.token.strip(): each.logprob for each in reversed(told.content[0].top_logprobs)}
-    return [step.get(label, float("-inf")) for label in LABELS]
+        return found
 
 
 def _wish(answer: httpx.Response) -> float:

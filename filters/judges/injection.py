@@ -52,6 +52,27 @@ _FIND: Final = re.compile(_ANY)
 _ENDS: Final = "\n.!?\u3002\uff01\uff1f"
 
 
+_GIVING: Final = ("give", "assign", "award", "rate", "grade", "score", "mark")
+_HINTS: Final = (
+    *("ignor", "disregard", "forget", "override", "bypass", "missacht", "vergiss", "oubli", "olvid"),
+    *(f"{verb} {word}" for verb in _GIVING for word in ("it", "this", "the", "my", "me")),
+    *(f"{kind} {noun}" for kind in ("correct", "final", "right", "only", "expected") for noun in ("grade", "score")),
+    *(f"{kind} rating" for kind in ("correct", "final", "right", "only", "expected")),
+    *(" grade", " score", " letter", " marker", "grader", "evaluator", "rater"),
+    *("judge model", "ai judge", "automatic judge", "scoring model"),
+    *("bewerte", "benote", "gib", "donne", "attribue", "note", "califica", "punt\u00faa", "punt\u00daa"),
+    *("asigna", "otorga", "dale"),
+    # Cyrillic has upper case, too: any text with its commonest letters is looked at
+    *("\u043e", "\u0430", "\u0435", "\u0438", "\u041e", "\u0410", "\u0415", "\u0418"),
+    *("\u5ffd\u7565", "\u65e0\u89c6", "\u4e0d\u8981\u7406\u4f1a", "10\u5206", "\u5341\u5206", "\u6ee1\u5206"),
+    *("\u6700\u9ad8\u5206", "\u3092\u7121\u8996", "\u7121\u8996", "\u5fd8\u308c", "10\u70b9"),
+    *("\uff11\uff10\u70b9", "\u6e80\u70b9"),
+    # letters that Unicode folds to `s` and `k`
+    *("\u017f", "\u212a"),
+)
+"""What every match of `_ANY` holds, ASCII case folded: a search for all of these is ten times as fast."""
+
+
 class Span(NamedTuple):
     """A stretch of one message: `turn` counts messages from 0, `start` and `end` its characters."""
 
@@ -108,19 +129,17 @@ class InjectionSpans:
 
     def __call__(self, batch: pl.DataFrame) -> pl.DataFrame:
         """Scores of each sample; null where it has no text."""
-        text = pl.element().struct.field("text")
-        suspects = batch.select(
-            "messages",
-            has_text().alias("applies"),
-            pl.col("messages").list.eval(text.str.contains(_ANY)).list.any().fill_null(False).alias("suspect"),
-        )
+        number = pl.int_range(pl.len()).alias("row")
+        flat = batch.select(number, "messages").explode("messages").drop_nulls()
+        text = pl.col("messages").struct.field("text")
+        hinted = flat.filter(text.str.contains_any(list(_HINTS), ascii_case_insensitive=True))
+        suspect = hinted.filter(text.str.contains(_ANY))["row"].unique().sort()
         # A loop over rows: spans are looked for in the few that the compiled expression found.
-        rows = [
-            _measure(messages, suspect) if applies else (None, None) for messages, applies, suspect in suspects.rows()
-        ]
-        return pl.DataFrame(rows, schema=dict(self.writes), orient="row")
-
-
-def _measure(messages: list[dict[str, str]], suspect: bool) -> tuple[bool, int]:
-    found = spans(messages) if suspect else []
-    return bool(found), sum(span.end - span.start for span in found)
+        sizes = [sum(span.end - span.start for span in spans(batch["messages"][row])) for row in suspect]
+        found = pl.DataFrame({"row": suspect, "chars": pl.Series(sizes, dtype=pl.Int32)})
+        frame = batch.select(number, has_text().alias("applies")).join(
+            found, on="row", how="left", maintain_order="left"
+        )
+        chars = pl.col("chars").fill_null(0)
+        told = {"instruction_like": chars > 0, "injection_chars": chars}
+        return frame.select(pl.when("applies").then(value).alias(name) for name, value in told.items())

@@ -1,5 +1,6 @@
 """The chat template of a model, rendered as its publisher means it and without a clock."""
 
+from collections.abc import Sequence
 from typing import Final, NoReturn
 
 from jinja2.exceptions import TemplateError
@@ -8,8 +9,18 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from filters.judges.model import ModelFiles
 from shards.errors import UsageError
 
+Part = dict[str, object]
+"""One part of a turn: `{"type": "text", "text": ...}`, or a picture."""
+PICTURE: Final[Part] = {"type": "image"}
+"""A picture as templates know it."""
 
-def chat(rubric: str, question: str) -> list[dict[str, str]]:
+
+def words(text: str) -> Part:
+    """A part of a turn that is text."""
+    return {"type": "text", "text": text}
+
+
+def chat(rubric: str, question: object) -> list[dict[str, object]]:
     """The rubric as the system's turn and the question, with its sample, as the user's."""
     return [{"role": "system", "content": rubric}, {"role": "user", "content": question}]
 
@@ -22,24 +33,57 @@ def render_chat(files: ModelFiles, rubric: str, question: str) -> str:
     Raises:
         UsageError: the template fails on both.
     """
-    alone = [{"role": "user", "content": f"{rubric}\n{question}"}]
+    alone: list[dict[str, object]] = [{"role": "user", "content": f"{rubric}\n{question}"}]
+    return _first(files, [chat(rubric, question), alone])
+
+
+def render_pictures(files: ModelFiles, rubric: str, question: str, pictures: Sequence[Part]) -> str:
+    """As `render_chat`, with pictures before the question; for templates whose turns have parts.
+
+    Raises:
+        UsageError: the template fails.
+    """
+    split: list[dict[str, object]] = [
+        {"role": "system", "content": [words(rubric)]},
+        {"role": "user", "content": [*pictures, words(question)]},
+    ]
+    alone: list[dict[str, object]] = [{"role": "user", "content": [*pictures, words(f"{rubric}\n{question}")]}]
+    return _first(files, [split, alone])
+
+
+def render_turns(files: ModelFiles, turns: list[dict[str, object]]) -> str | None:
+    """A conversation that is over, by the template; None where it refuses these turns."""
     try:
-        return _render(files, chat(rubric, question))
+        return _render(files, turns, answer=False)
     except TemplateError:
+        return None
+
+
+def _first(files: ModelFiles, forms: Sequence[list[dict[str, object]]]) -> str:
+    """The first form that the template does not refuse."""
+    *others, last = forms
+    for form in others:
         try:
-            return _render(files, alone)
-        except TemplateError as error:
-            raise UsageError(f"the chat template fails: {error}") from error
+            return _render(files, form)
+        except TemplateError:
+            continue
+    try:
+        return _render(files, last)
+    except TemplateError as error:
+        raise UsageError(f"the chat template fails: {error}") from error
 
 
-def _render(files: ModelFiles, messages: list[dict[str, str]]) -> str:
-    return _ENVIRONMENT.from_string(files.template).render(
-        messages=messages,
-        add_generation_prompt=True,
-        enable_thinking=False,
-        raise_exception=_refuse,
-        **files.specials,
-    )
+def _render(files: ModelFiles, messages: list[dict[str, object]], *, answer: bool = True) -> str:
+    try:
+        return _ENVIRONMENT.from_string(files.template).render(
+            messages=messages,
+            add_generation_prompt=answer,
+            enable_thinking=False,
+            raise_exception=_refuse,
+            **files.specials,
+        )
+    except TypeError as error:  # a template that joins strings got a turn with parts
+        raise TemplateError(str(error)) from error
 
 
 def _refuse(message: str) -> NoReturn:

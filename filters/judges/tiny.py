@@ -8,18 +8,21 @@ import polars as pl
 
 from filters.answer import ANSWER_ROLES, MESSAGES, has_text
 from filters.char_run import CharRuns
-from filters.dup_ngram import DupNgramShare
+from filters.duplicates import DuplicateShares
 from filters.judges.base import GRADES, Reply, Request
 from filters.judges.score import parse
 from filters.judges.surface import grade, known_share
-from filters.periodic_share import PeriodicShare
+from filters.loops import Loops
+from filters.texts import read_texts
 from shards.errors import UsageError
 from shards.schema import IMAGE_MARKER, VIDEO_MARKER
 
+TINY: Final = ("quality", "repetition")
+"""What the judge grades."""
 LEAST_MASS: Final = 0.5
 """Mass below which a reply is `no_answer`, the same as for real judges."""
 
-_SURE_LOOP: Final = {"periodic_share": 0.4, "periodic_share_two": 0.7, "dup_ngram_share": 0.7}
+_SURE_LOOP: Final = {"loop": 0.7, "dup_ngram_share": 0.7}
 """Value of each score from which on an answer certainly loops; below, evidence grows in proportion. Ours."""
 _SURE_RUN: Final = {"char_run_spaced": (60, 200), "space_run": (100, 400)}
 """The same for runs, in characters: no evidence up to the first, certain from the second on. Ours."""
@@ -49,7 +52,7 @@ class TinyJudge:
     @property
     def judge_id(self) -> str:
         """Name and version; the version is raised whenever the same text may get another grade."""
-        return "tiny-1"
+        return "tiny-2"
 
     def __call__(self, requests: list[Request]) -> list[Reply]:
         """One reply for each request; no state but `scored`, `empty` and `no_answer`.
@@ -89,7 +92,8 @@ def _pairs(turns: Turns) -> list[tuple[str, str]]:
 
 def _loops(batch: pl.DataFrame) -> list[float]:
     """Evidence 0..1 that an answer of the sample loops; 0.0 where it has no text."""
-    found = pl.concat([score(batch) for score in (PeriodicShare(), DupNgramShare(), CharRuns())], how="horizontal")
+    texts = read_texts(batch)
+    found = pl.concat([score(texts) for score in (Loops(), DuplicateShares(), CharRuns())], how="horizontal")
     shares = [pl.col(name) / sure for name, sure in _SURE_LOOP.items()]
     runs = [(pl.col(name) - none) / (sure - none) for name, (none, sure) in _SURE_RUN.items()]
     return found.select(pl.max_horizontal(*shares, *runs).clip(0.0, 1.0).fill_null(0.0)).to_series().to_list()

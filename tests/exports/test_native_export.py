@@ -21,6 +21,7 @@ pytestmark = pytest.mark.integration
 RECIPE = """
 name: {name}
 seed: 3
+judge: {judge}
 rules:
   extends: [default]
   list: [{{name: low_quality, when: quality < 7, then: drop, where: {{domains: [chat]}}}}]
@@ -37,6 +38,8 @@ LISTS = [
     "{id: locate, source: demo.locate, domain: grounding, published: grounding}",
     "{id: docs, source: demo.docs, domain: document, slice: {end: 50}, take: {kind: end, percent: 20}}",
 ]
+
+NEVER = "{quality: answer_chars < 0, repetition: answer_chars < 0}"
 
 INTERNVL = [
     "{id: charts, source: demo.charts, domain: chart, take: {kind: first, fraction: 0.29}}",
@@ -58,12 +61,12 @@ def store(demo: DemoBuild, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copied
 
 
-def built(vlmix: Vlmix, store: Path, name: str, entries: list[str]) -> Mix:
+def built(vlmix: Vlmix, store: Path, name: str, entries: list[str], judge: str = "tiny") -> Mix:
     folder = store.parent / "filter"
     folder.mkdir(exist_ok=True)
     (folder / "charts.json").write_text(json.dumps(list(range(0, 100))))
     recipe = store.parent / f"{name}.yaml"
-    recipe.write_text(RECIPE.format(name=name) + "".join(f"  - {entry}\n" for entry in entries))
+    recipe.write_text(RECIPE.format(name=name, judge=judge) + "".join(f"  - {entry}\n" for entry in entries))
     done = vlmix("run", "build-sft-mix", "--recipe", recipe, "--store", store, "--json")
     assert done.code == 0, done.err
     (mix,) = find(Store(store), name).values()
@@ -114,6 +117,18 @@ def test_rows_that_were_never_judged_are_told(lists: Mix, tmp_path: Path) -> Non
     asked = lines["random asked"]
     assert asked.unjudged == 0 and asked.rows == lines["all asked"].rows == kept(lists, "ask_again")
     assert len(list((tmp_path / "out" / "annotations").glob("asked*"))) == 1
+
+
+def test_rows_that_ask_when_spares_are_told_apart(vlmix: Vlmix, lists: Mix, store: Path, tmp_path: Path) -> None:
+    all_of = exported(lists, "llava-next", tmp_path / "lists")["random chat"]
+    one = "{id: chat, source: demo.chat, domain: chat, take: {kind: random, rows: 40}}"
+    for number, (ask_when, whole) in enumerate([("{repetition: answer_chars < 0}", False), (NEVER, True)]):
+        mix = built(vlmix, store, f"spared{number}", [one], f"{{backend: tiny, ask_when: {ask_when}}}")
+        line = exported(mix, "llava-next", tmp_path / str(number))["random chat"]
+        assert (line.unjudged == 0) == whole and line.spared + line.unjudged == line.unplanned == all_of.unplanned
+    spare = built(vlmix, store, "spared2", [one], "{backend: tiny, ask_when: {quality: answer_chars > 200}}")
+    line = exported(spare, "llava-next", tmp_path / "2")["random chat"]
+    assert line.unjudged + line.spared == line.unplanned and line.unjudged > 0
 
 
 def test_no_dropped_row_and_no_row_outside_the_slice_is_in_a_file(lists: Mix, tmp_path: Path) -> None:

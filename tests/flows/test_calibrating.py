@@ -67,7 +67,7 @@ def test_the_command_asks_the_embedded_judge(vlmix: Vlmix, tmp_path: Path) -> No
     (tmp_path / "labels.jsonl").write_text("\n".join(lines))
     done = vlmix("judge", "check", tmp_path / "labels.jsonl", "--store", tmp_path / "store", "--json")
     assert done.code == 0, done.err
-    assert done.document["judge"] == "tiny-1" and done.document["auc"] == 1.0
+    assert done.document["judge"] == "tiny-2" and done.document["auc"] == 1.0
     assert done.document["thresholds"][6]["agreement"] == 1.0
 
 

@@ -192,7 +192,7 @@ def test_lists_for_programs_are_one_document(demo: DemoBuild, vlmix: Vlmix) -> N
     assert {"demo.charts", "demo.pictures"} <= {source["name"] for source in sources}
     shown = vlmix("sources", "show", "demo.charts", "--store", demo.store, "--json").document
     assert shown["found"][0]["source"]["layout"] == "onevision"
-    assert "periodic_share" in vlmix("filters", "list", "--json").document["filters"]["periodic_share"]
+    assert "loop" in vlmix("filters", "list", "--json").document["filters"]["loops"]
     assert Path(vlmix("report", "demo", "--store", demo.store, "--json").document["report"]).is_file()
 
 

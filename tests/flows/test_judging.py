@@ -220,7 +220,7 @@ def test_a_judge_that_always_fails_is_counted(make: Make, judge: Scripted, tmp_p
     assert (judged["asked"], judged["error"], judged["scored"]) == (5, 5, 0)
 
 
-SPARING = {"backend": "tiny", "ask_when": {"repetition": "periodic_share >= 0.1 OR dup_ngram_share >= 0.2"}}
+SPARING = {"backend": "tiny", "ask_when": {"repetition": "loop >= 0.1 OR dup_ngram_share >= 0.2"}}
 LOOP = "Round and round it goes. " * 3 + "Then it stops at last, and nobody knows why it ever began in the first place."
 
 

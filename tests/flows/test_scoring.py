@@ -8,9 +8,12 @@ import polars as pl
 import pytest
 from PIL import Image as PillowImage
 
+from filters import ON_DEMAND, TEXT_FILTERS
 from filters.pictures import PictureBasics
+from flows.build import prepare
 from flows.executor import LocalRunner
-from flows.scoring import PICTURE_STATE, FilterSet, load_scores, picture_table, score_sources
+from flows.scoring import PICTURE_STATE, FilterSet, filter_set, load_scores, picture_table, score_sources
+from manifests.load import load_recipe
 from manifests.recipe import Entry, Rule
 from manifests.rules import parse
 from manifests.verdicts import decide, words
@@ -103,3 +106,22 @@ def test_a_source_without_pictures_has_an_empty_table(tmp_path: Path) -> None:
     score_sources(LocalRunner(None), Store(tmp_path), FILTERS, {SOURCE.name: (SOURCE, box)})
     assert picture_table(Store(tmp_path), PictureBasics(), box).height == 0
     assert load_scores(Store(tmp_path), FILTERS, SOURCE, box)["aspect_state"].to_list() == ["not_applicable"]
+
+
+def test_filters_on_demand_run_where_one_of_their_scores_is_named():
+    usual = filter_set((), ())
+    kinds = {TEXT_FILTERS[name] for name in ON_DEMAND}
+    assert kinds <= set(map(type, usual.samples))
+    assert not kinds & set(map(type, usual.needed({"loop"}).samples))
+    needed = usual.needed({"loop", "gopher_words", "relevance"})
+    assert kinds & set(map(type, needed.samples)) == {TEXT_FILTERS["gopher"]}
+    assert needed.criteria == ("relevance",)
+    assert len(needed.samples) == len(usual.samples) - len(ON_DEMAND) + 1
+
+
+def test_a_recipe_names_scores_in_rules_takes_and_predicates(tmp_path):
+    recipe, folder = load_recipe("demo")
+    rules = recipe.rules.model_copy(update={"extends": ("default", "c4")})
+    extended = prepare(recipe.model_copy(update={"rules": rules}), folder, Store(tmp_path))
+    assert "c4_sentences" in extended.filters.scores()
+    assert "c4_sentences" not in prepare(recipe, folder, Store(tmp_path)).filters.scores()

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,7 @@ ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
 }
-START_S = 120
+START_S = 300
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ class Server:
         self.process.wait()
 
 
-Serve = Callable[[int], AbstractContextManager[Server]]
+Running = Callable[[], Server]
+"""A server that works: the one that was started last, or another in its place where that was killed."""
 
 
 @pytest.fixture(scope="session")
@@ -63,8 +64,14 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def judge(model: Path) -> Iterator[VllmJudge]:
     """The engine of this process; it shows what a production setting would hide: 32-token blocks, no compiling."""
+    yield start_engine(model)
+    close_engine()
+
+
+def start_engine(model: Path, **more: int) -> VllmJudge:
+    """A judge for this process; its engine starts with the first call."""
     os.environ.update(ENVIRONMENT)
-    yield VllmJudge(
+    return VllmJudge(
         str(model),
         dtype="float32",
         max_model_len=4096,
@@ -72,8 +79,8 @@ def judge(model: Path) -> Iterator[VllmJudge]:
         kv_cache_memory_bytes=1 << 26,
         enforce_eager=True,
         block_size=32,
+        **more,
     )
-    close_engine()
 
 
 @pytest.fixture(scope="session")
@@ -84,33 +91,53 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def serve(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Serve:
-    """Starts vLLM's server on a port and waits until it answers."""
+def running(model: Path, free_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """vLLM's server, always on the same port; starting it takes half a minute, so tests share it."""
     folder = tmp_path_factory.mktemp("server")
-    sizes = ["--max-model-len", "4096", "--gpu-memory-utilization", "0.05", "--kv-cache-memory-bytes", str(1 << 26)]
+    started: list[Server] = []
+
+    def start() -> Server:
+        if not started or started[-1].process.poll() is not None:
+            log = folder / f"{len(started)}.log"
+            started.append(_start(model, free_port, log))
+            _wait(started[-1], log)
+        return started[-1]
+
+    yield start
+    for server in started:
+        if server.process.poll() is None:
+            server.kill()
+
+
+@contextmanager
+def server_of(model: Path, log: Path, *more: str) -> Iterator[Server]:
+    """vLLM's server for another model, on a port of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    server = _start(model, port, log, *more)
+    try:
+        _wait(server, log)
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.kill()
+
+
+def _start(model: Path, port: int, log: Path, *more: str) -> Server:
+    entry = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--port", str(port)]
     given = ["--model", str(model), "--served-model-name", "tiny", "--dtype", "float32", "--enforce-eager"]
+    sizes = ["--max-model-len", "4096", "--gpu-memory-utilization", "0.05", "--kv-cache-memory-bytes", str(1 << 26)]
     variables = {**os.environ, **ENVIRONMENT, "VLLM_ENABLE_V1_MULTIPROCESSING": "1"}
-
-    @contextmanager
-    def start(port: int) -> Iterator[Server]:
-        entry = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--port", str(port)]
-        with (folder / f"{time.monotonic_ns()}.log").open("wb") as log:
-            process = subprocess.Popen(
-                [*entry, *given, *sizes, "--block-size", "32"],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=variables,
-                start_new_session=True,
-            )
-        server = Server(f"http://127.0.0.1:{port}", process)
-        try:
-            _wait(server, Path(log.name))
-            yield server
-        finally:
-            if process.poll() is None:
-                server.kill()
-
-    return start
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [*entry, *given, *sizes, "--block-size", "32", *more],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env=variables,
+            start_new_session=True,
+        )
+    return Server(f"http://127.0.0.1:{port}", process)
 
 
 def _wait(server: Server, log: Path) -> None:

@@ -22,27 +22,26 @@ def of(server, model) -> HttpJudge:
     return HttpJudge("tiny", (server.url,), str(model), max_model_len=4096, patience_s=1.0, timeout_s=30.0)
 
 
-def test_in_process_and_over_http_are_the_same_and_a_killed_server_costs_no_finished_chunk(
-    judge, serve, free_port, model
-):
+def test_in_process_and_over_http_are_the_same_and_a_killed_server_costs_no_finished_chunk(judge, running, model):
     rows = many_rows()
     undisturbed = judge(rows)
     found: list[Reply | None] = [None] * len(rows)
 
-    with serve(free_port) as server:
-        http = of(server, model)
-        _agrees_with_the_engine(http, judge, undisturbed)
-        killer = threading.Thread(target=_kill_after, args=(server, _answered() + 220))
-        killer.start()
-        _ask(http, found, list(range(len(rows))))
-        killer.join()
+    server = running()
+    http = of(server, model)
+    _agrees_with_the_engine(http, judge, undisturbed)
+    killer = threading.Thread(target=_kill_after, args=(server, _answered() + 220))
+    killer.start()
+    _ask(http, found, list(range(len(rows))))
+    killer.join()
     lost = [row for row, reply in enumerate(found) if reply is None]
     assert 0 < len(lost) <= 280
     assert min(lost) >= 200, "finished chunks are whole"
 
-    with serve(free_port) as server:
-        _ask(of(server, model), found, lost)
-        assert server.answered() == len(lost), "only what is missing is asked again"
+    server = running()
+    before = server.answered()
+    _ask(of(server, model), found, lost)
+    assert server.answered() - before == len(lost), "only what is missing is asked again"
     same([reply for reply in found if reply is not None], undisturbed)
 
 

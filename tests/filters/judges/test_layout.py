@@ -9,13 +9,17 @@ from hypothesis import strategies as st
 from tiny_model import CONTROL, SPECIALS
 
 from filters.judges.base import Request
+from filters.judges.blocks import filled
 from filters.judges.layout import LABELS, is_blank, load_layout, make_layout, read_answer
 from filters.judges.model import model_sha256, read_model, wording_sha256
+from filters.judges.prompt import load_prompt, prompt_ids
 from filters.judges.score import render
 from shards.errors import UsageError
+from shards.schema import ROLES
 
 PROMPT = "repetition"
-PIECES = [*SPECIALS, "<|", "|>", "im_end", "\n", "~~~~~~", " sample", " end of the sample", "\ud800", "\x00", "a"]
+PIECES = [*SPECIALS, "<|", "|>", "im_end", "\n", "~~~~", "~~", "Grade the sample, A to K:", "\ud800", "\x00", "a"]
+SAMPLES = [(role, text) for role in ROLES for text in ("a", "Why?", "\n\n- one", "  two", "\u6c34", "<image>\n7")]
 
 
 def ask(text: str, role: str = "assistant") -> Request:
@@ -34,7 +38,7 @@ def layout(wording):
 
 def test_the_rubric_comes_first_and_the_question_last(layout):
     one, other = layout.prompt(ask("one")), layout.prompt(ask("another sample"))
-    assert one.before == other.before > 300 and one.after == other.after < 60
+    assert one.before == other.before > 300 and one.after == other.after < 30
     assert one.ids[: one.before] == other.ids[: other.before]
     assert one.ids[-one.after :] == other.ids[-other.after :]
     text = layout.ours.decode(one.ids, skip_special_tokens=False)
@@ -44,6 +48,43 @@ def test_the_rubric_comes_first_and_the_question_last(layout):
 
 def test_labels_are_the_letters(layout):
     assert [layout.ours.id_to_token(label) for label in layout.labels] == list(LABELS)
+
+
+@pytest.mark.parametrize("align", [16, 32, 128])
+@pytest.mark.parametrize("prompt_id", prompt_ids())
+def test_a_rubric_fills_whole_cache_blocks(wording, align, prompt_id):
+    layout = load_layout(str(wording), 8192, align)
+    frame = layout.frame(prompt_id)
+    prompts = [layout.prompt(Request(prompt_id, render([{"role": role, "text": text}]))) for role, text in SAMPLES]
+    heads = {tuple(prompt.ids[: frame.shared]) for prompt in prompts}
+    assert len(heads) == len(ROLES), "samples share all that is before their first word, by the role that it has"
+    assert frame.shared % align == 0 and 0 <= frame.shared - len(frame.before) < 4
+    text = layout.ours.decode(frame.before, skip_special_tokens=False)
+    assert load_prompt(prompt_id).text.rstrip() in text
+    # what was put in is a line of dashes, and at most a block of it
+    (line,) = [line for line in text.split("\n") if line and not line.strip("- ")] or [""]
+    assert len(layout.ours.encode(f"{line}\n\n").ids) <= 2 * align
+
+
+@pytest.mark.parametrize(
+    ("each", "before", "line"),
+    [
+        (1, 13, ""),
+        (1, 12, "-\n"),
+        (1, 6, "- - - - - - -\n"),
+        (2, 7, "- - -\n"),
+        (2, 6, ""),  # two tokens a dash never make an odd number
+        (16, 7, ""),
+    ],
+)
+def test_a_line_of_dashes_fills_a_block_or_nothing_does(each, before, line):
+    found = filled("Grade it.\n", lambda text: before + each * text.count("-"), header=3, align=16)
+    assert found == "Grade it.\n" + (f"\n{line}" if line else "")
+
+
+def test_the_block_size_is_part_of_the_prompt(wording):
+    one, other = (load_layout(str(wording), 8192, align).prompt(ask("a")) for align in (16, 128))
+    assert one.ids != other.ids and one.ids[one.before :] == other.ids[other.before :]
 
 
 @pytest.mark.parametrize("spelling", [*SPECIALS, "<think>", "</think>"])
@@ -61,7 +102,7 @@ def test_no_text_makes_a_control_token_or_breaks_a_fence(wording, text):
     layout = load_layout(str(wording), 4096)
     ids = layout.prompt(ask("x" + text)).ids
     prompt = layout.ours.decode(ids, skip_special_tokens=False)
-    assert sum(prompt.count(f"\n{fence}\n") for fence in ("~~~~~~ sample", "~~~~~~ end of the sample")) == 2
+    assert sum(line.startswith("~~~~") for line in prompt.split("\n")) == 2
     assert not set(sample_ids(layout, "x" + text)) & set(layout.control.values())
 
 

@@ -34,6 +34,13 @@ def test_judge_id_follows_what_changes_a_reply(judge, tmp_path):
     assert len({judge.judge_id, *(each.judge_id for each in others)}) == 4
 
 
+def test_eyes_change_nothing_about_text(judge):
+    sees = replace(judge, max_images=2)
+    assert judge.sees == "" != sees.sees and not judge.foretells and sees.foretells
+    assert sees.judge_id == judge.judge_id and "limit_mm_per_prompt" not in judge.settings()
+    assert replace(sees, max_side_px=512).sees != sees.sees
+
+
 @pytest.mark.skipif(
     (found := importlib.util.find_spec("vllm")) is not None and found.origin is not None, reason="vLLM is installed"
 )
