@@ -14,6 +14,7 @@ from flows.console import terminal
 from flows.deciding import Decided
 from flows.explain import EntryStory, Story
 from flows.exporting import EntryExport, ExportReport, NativeExport
+from flows.finding import looping
 from flows.judge_counts import JudgeForecast
 from flows.pricing import JudgePrice, price_lines
 from flows.run import Summary
@@ -178,8 +179,12 @@ def print_story(story: Story) -> None:
     if story.quarantine:
         for name, text in story.quarantine.items():
             console.print(f"quarantine {name}: {escape(text)}", soft_wrap=True)
-    for message in story.messages:
-        console.print(f"[bold]{message['role']}[/bold]: {escape(message['text'])}", soft_wrap=True)
+    scores = story.entries[0].scores if story.entries else {}
+    for turn, message in enumerate(story.messages):
+        text = message["text"]
+        first, last = looping(turn, text, scores)
+        shown = f"{escape(text[:first])}[reverse]{escape(text[first:last])}[/reverse]{escape(text[last:])}"
+        console.print(f"[bold]{message['role']}[/bold]: {shown}", soft_wrap=True)
     for picture in story.pictures:
         size = f"{picture['width']} x {picture['height']} {picture['format']}, {picture['size']} bytes"
         console.print(f"picture {str(picture['sha256'])[:16]}: {size} in {picture['pack']} at {picture['offset']}")

@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 from markupsafe import Markup
 
+from flows.finding import looping
 from flows.report.excerpt import excerpt
 from flows.report.number import short
 from flows.report.thumbnail import Thumbnail, thumbnail
@@ -70,8 +71,11 @@ def card(
         pictures=tuple(thumbnail(data) for data in sample.pictures[: room.pictures]),
         more_pictures=max(0, len(sample.pictures) - room.pictures),
         turns=tuple(
-            (role if role in ROLES else "other", excerpt(text, room.head, room.tail))
-            for role, text in sample.messages[: room.turns]
+            (
+                role if role in ROLES else "other",
+                excerpt(text, room.head, room.tail, looping(turn, text, sample.scores)),
+            )
+            for turn, (role, text) in enumerate(sample.messages[: room.turns])
         ),
         more_turns=max(0, len(sample.messages) - room.turns),
     )

@@ -5,6 +5,7 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
+from flows.finding import NOWHERE, Part
 from flows.report.number import count
 from shards.schema import IMAGE_MARKER, VIDEO_MARKER
 
@@ -52,12 +53,24 @@ def _times(number: int) -> str:
     return f" x {count(number)}" if number > 1 else ""
 
 
-def excerpt(text: str, head: int, tail: int) -> Markup:
-    """Beginning and end of a text as HTML, with a note of how many characters lie between."""
+def excerpt(text: str, head: int, tail: int, marked: Part = NOWHERE) -> Markup:
+    """Beginning and end of a text as HTML, with a note of how many characters lie between.
+
+    What is shown of the part `marked` stands in `<mark>`.
+    """
     if not text.strip():
         return _NOTE.format(f"{count(len(text))} characters of white space" if text else "empty")
     hidden = len(text) - head - tail
     if hidden <= _SLACK:
-        return visible(text)
+        return _with_mark(text, 0, marked)
     note = Markup('<span class="cut">{} characters hidden</span>').format(count(hidden))
-    return visible(text[:head].rstrip()) + note + visible(text[-tail:].lstrip())
+    begin, end = text[:head].rstrip(), text[-tail:].lstrip()
+    return _with_mark(begin, 0, marked) + note + _with_mark(end, len(text) - len(end), marked)
+
+
+def _with_mark(text: str, offset: int, marked: Part) -> Markup:
+    """Text that stands at `offset` of a longer one, the part `marked` of that one in `<mark>`."""
+    first, last = (min(max(place - offset, 0), len(text)) for place in marked)
+    if first >= last:
+        return visible(text)
+    return visible(text[:first]) + Markup("<mark>{}</mark>").format(visible(text[first:last])) + visible(text[last:])

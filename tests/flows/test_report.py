@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
+from flows.finding import looping
 from flows.report.distribution import NUM_BINS, distributions, thresholds
 from flows.report.excerpt import excerpt, visible
 from flows.report.pick import MOST_SAMPLES, pick
@@ -315,6 +316,33 @@ def test_excerpt_says_how_many_characters_it_hides() -> None:
     assert excerpt("x" * 600, 420, 160) == "x" * 600
     assert "3 characters of white space" in excerpt(" \n ", 9, 9)
     assert "empty" in excerpt("", 9, 9)
+
+
+@pytest.mark.parametrize(
+    ("marked", "expected"),
+    [
+        ((2, 5), "ab<mark>cde</mark>fgh"),
+        ((0, 8), "<mark>abcdefgh</mark>"),
+        ((0, 0), "abcdefgh"),
+        ((5, 900), "abcde<mark>fgh</mark>"),
+    ],
+)
+def test_a_finding_is_marked(marked: tuple[int, int], expected: str) -> None:
+    assert excerpt("abcdefgh", 9, 9, marked) == expected
+
+
+def test_a_finding_is_marked_on_both_sides_of_what_is_hidden() -> None:
+    shown = excerpt("a" * 50 + "b" * 400 + "c" * 50, 60, 60, (50, 450))
+    assert shown.startswith("a" * 50 + "<mark>" + "b" * 10 + "</mark>")
+    assert shown.endswith("<mark>" + "b" * 10 + "</mark>" + "c" * 50)
+
+
+@pytest.mark.parametrize(("turn", "expected"), [(1, "so so so "), (0, "")])
+def test_the_loop_is_found_in_the_text_with_its_markers(turn: int, expected: str) -> None:
+    text = "Well, <image>so so so <video>end"
+    first, last = looping(turn, text, {"loop_turn": 1, "loop_start": 6, "loop_chars": 9})
+    assert text[first:last].replace("<image>", "") == expected
+    assert looping(turn, text, {"loop_turn": None, "loop_start": None, "loop_chars": None}) == (0, 0)
 
 
 def test_page_loads_nothing_and_runs_nothing(page: str) -> None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shards.markers import escape, escape_literals, pieces, unescape
+from shards.markers import escape, escape_literals, pieces, place_in, unescape
 
 TEXTS = st.lists(st.sampled_from(["<", "\\", "image>", "video>", "<image>", "<video>", "<\\image>", "a", "\n"])).map(
     "".join
@@ -53,3 +53,11 @@ def test_escaped_text_has_no_marker(text: str) -> None:
 def test_pieces_cut_at_markers_and_not_at_literals(text: str, expected: list[str]) -> None:
     assert pieces(text) == expected
     assert "".join(pieces(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "found"),
+    [("abc", 1, 1), ("<image>abc", 0, 7), ("a<image>b<video>c", 2, 16), ("a<image>", 0, 0), ("ab", 2, 2)],
+)
+def test_places_count_without_markers(text: str, place: int, found: int) -> None:
+    assert place_in(text, place) == found
