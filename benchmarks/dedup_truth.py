@@ -1,0 +1,332 @@
+"""Near-duplicate pictures against a truth: candidates by hash, verified on the pictures, clustered, scored.
+
+`python -m benchmarks.dedup_truth FOLDER` reads `truth.csv` (image, origin, transform, tier, group_id, family),
+`hard_negatives.csv`, `do_not_score.csv` and `images/`; groups fall in two halves by the hash of their name,
+but the constants of the comparison were set with both in view, so neither half is held out.
+`--others FOLDER` takes any pictures instead: copies and edits (a letter exchanged) of each are made and told apart,
+and pairs found among them are listed for the eye. Prints counts with Wilson intervals of 95 %.
+"""
+
+import argparse
+import hashlib
+import io
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageOps
+
+from filters.phash import PerceptualHash
+from manifests.likeness import SIDE, Likeness, likeness, shrunk
+from shards.picture import decode
+
+RADIUS: Final = 10
+FAR: Final = 10
+SUFFIXES: Final = {".png", ".jpg", ".jpeg", ".webp"}
+EDITS: Final = ((6, 8), (8, 10), (12, 12), (24, 12))
+"""Width and height in pixels, at a longest side of 512, of the piece of print that an edit exchanges."""
+
+PAPER: Final = 160
+INK: Final = 45
+ANOTHER: Final = 0.3
+"""Gray levels of paper at least, standard deviation of print at least, correlation of two letters at most."""
+
+Gray = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One picture: its gray values at no more than 512 pixels, and its three hashes."""
+
+    gray: Gray
+    whole: int
+    mirror: int
+    inner: int
+
+
+def main() -> None:
+    """Score the truth, or others of any origin."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--others", action="store_true", help="pictures without a truth")
+    parser.add_argument("--radius", type=int, default=RADIUS, help="bits between hashes of candidates")
+    parser.add_argument("--most", type=int, default=400, help="pictures to take of a folder without a truth")
+    given = parser.parse_args()
+    (others if given.others else truth)(given)
+
+
+def see(data: bytes) -> Seen:
+    """Decode, hash and scale one picture."""
+    picture = decode(data)
+    hashes = dict(zip(PerceptualHash.writes, PerceptualHash()(picture), strict=True))
+    whole, mirror, inner = (int(hashes[name] or 0) for name in ("phash", "phash_mirror", "phash_inner"))
+    return Seen(shrunk(picture.gray()), whole, mirror, inner)
+
+
+def distances(pictures: list[Seen], *, mirrored: bool) -> NDArray[np.uint8]:
+    """(n, n) bits between hashes: the least of whole and whole, and whole and inner both ways; or of mirrored ones."""
+    whole, mirror, inner = (
+        np.array([getattr(picture, name) for picture in pictures], dtype=np.uint64)
+        for name in ("whole", "mirror", "inner")
+    )
+    if mirrored:
+        return np.asarray(np.bitwise_count(whole[:, None] ^ mirror[None]))
+    crossed = np.bitwise_count(whole[:, None] ^ inner[None])
+    return np.minimum(np.bitwise_count(whole[:, None] ^ whole[None]), np.minimum(crossed, crossed.T))
+
+
+def wilson(hits: int, number: int) -> str:
+    """`hits / number`, percent and 95 % interval."""
+    if not number:
+        return "0 / 0"
+    share, z = hits / number, 1.96
+    middle = (share + z * z / (2 * number)) / (1 + z * z / number)
+    reach = z * (share * (1 - share) / number + z * z / (4 * number * number)) ** 0.5 / (1 + z * z / number)
+    return f"{hits} / {number} = {share:.1%} ({max(0, middle - reach):.1%} to {min(1, middle + reach):.1%})"
+
+
+class Verifier:
+    """Likenesses of pictures by position, each pair compared once; counts its own time."""
+
+    def __init__(self, pictures: list[Seen]) -> None:
+        self._pictures = pictures
+        self.seconds = 0.0
+        self.found: dict[tuple[int, int, bool], Likeness] = {}
+
+    def __call__(self, left: int, right: int, *, mirrored: bool = False) -> Likeness:
+        """Compare two; with the second mirrored if so asked."""
+        key = (min(left, right), max(left, right), mirrored)
+        if key not in self.found:
+            mine, other = self._pictures[key[0]].gray, self._pictures[key[1]].gray
+            begin = time.process_time()
+            self.found[key] = likeness(mine, np.ascontiguousarray(other[:, ::-1]) if mirrored else other)
+            self.seconds += time.process_time() - begin
+        return self.found[key]
+
+
+def clusters(near: NDArray[np.bool_], same: Callable[[int, int], bool]) -> list[int]:
+    """For each picture the earliest kept one that it was verified against, or itself."""
+    kept: list[int] = []
+    joined = []
+    for picture in range(len(near)):
+        joined.append(next((other for other in kept if near[picture, other] and same(picture, other)), picture))
+        if joined[-1] == picture:
+            kept.append(picture)
+    return joined
+
+
+def truth(given: argparse.Namespace) -> None:
+    """Run and score a folder with a truth."""
+    folder: Path = given.folder
+    table = pl.read_csv(folder / "truth.csv", infer_schema=False).sort("image")
+    pictures = [see((folder / "images" / name).read_bytes()) for name in table["image"]]
+    likeness(pictures[0].gray, pictures[1].gray)  # compiles
+    verify = Verifier(pictures)
+    straight, turned = distances(pictures, mirrored=False), distances(pictures, mirrored=True)
+    plain = clusters(straight <= given.radius, lambda a, b: verify(a, b).same)
+    print(f"{len(pictures)} pictures, {len(verify.found)} pairs verified, "
+          f"{1000 * verify.seconds / len(verify.found):.1f} ms of CPU each")  # fmt: skip
+    either = clusters(
+        np.minimum(straight, turned) <= given.radius,
+        lambda a, b: (
+            (straight[a, b] <= given.radius and verify(a, b).same)
+            or (turned[a, b] <= given.radius and verify(a, b, mirrored=True).same)
+        ),
+    )
+    rows = table.with_columns(kept=pl.Series(plain), kept_flips=pl.Series(either)).with_row_index("position")
+    ignored = pl.read_csv(folder / "do_not_score.csv", infer_schema=False)
+    hard = pl.read_csv(folder / "hard_negatives.csv", infer_schema=False)
+    score(rows, ignored, hard)
+    alone(rows, hard, ignored, verify, straight)
+
+
+def score(rows: pl.DataFrame, ignored: pl.DataFrame, hard: pl.DataFrame) -> None:
+    """Print recall, wrong merges and their tables."""
+    kept = dict(rows.select("image", "kept").iter_rows())
+    flips = dict(rows.select("image", "kept_flips").iter_rows())
+    copies = [row for row in rows.iter_rows(named=True) if row["tier"] != "origin"]
+    group = dict(rows.select("image", "group_id").iter_rows())
+    allowed = {frozenset((group[a], group[b])) for a, b in ignored.select("image_a", "image_b").iter_rows()}
+    for name, wanted in (("one half of the groups", 0), ("other half", 1), ("both", None)):
+        part = [row for row in copies if wanted is None or half(row["group_id"]) == wanted]
+        print(f"\n{name}")
+        for tier in ("core", "stretch", "flip"):
+            found = [kept[row["image"]] == kept[row["origin"]] for row in part if row["tier"] == tier]
+            print(f"  {tier:<9} found {wilson(sum(found), len(found))}")
+        turned = [flips[row["image"]] == flips[row["origin"]] for row in part if row["tier"] == "flip"]
+        print(f"  flip, where a flip is a copy: found {wilson(sum(turned), len(turned))}")
+        for policy, column in (("", "kept"), (", flips are copies", "kept_flips")):
+            lost, number = _lost(rows, column, allowed, wanted)
+            print(f"  distinct pictures wrongly merged{policy}: {wilson(lost, number)}")
+        pairs = [(a, b) for a, b in hard.select("image_a", "image_b").iter_rows()
+                 if wanted is None or half(group[a]) == wanted]  # fmt: skip
+        print(f"  hard negatives merged {wilson(sum(kept[a] == kept[b] for a, b in pairs), len(pairs))}")
+    for by in ("transform", "family"):
+        print(f"\ncopies found by {by} (without flips)")
+        hits: dict[str, list[bool]] = defaultdict(list)
+        for row in copies:
+            if row["tier"] != "flip":
+                hits[row[by]].append(kept[row["image"]] == kept[row["origin"]])
+        for name in sorted(hits):
+            print(f"  {name:<18} {wilson(sum(hits[name]), len(hits[name]))}")
+
+
+def half(group: str) -> int:
+    """0 or 1 by the hash of a group's name."""
+    return hashlib.sha256(group.encode()).digest()[0] & 1
+
+
+def _lost(rows: pl.DataFrame, column: str, allowed: set[frozenset[str]], wanted: int | None) -> tuple[int, int]:
+    """Groups that stand in a cluster of another group, the first of a cluster excepted, and all groups."""
+    lost: set[str] = set()
+    for groups in rows.group_by(column).agg(pl.col("group_id").unique(maintain_order=True))["group_id"]:
+        first, *rest = groups
+        lost |= {other for other in rest if frozenset((first, other)) not in allowed}
+    groups = {name for name in rows["group_id"] if wanted is None or half(name) == wanted}
+    return len(lost & groups), len(groups)
+
+
+def alone(
+    rows: pl.DataFrame, hard: pl.DataFrame, ignored: pl.DataFrame, verify: Verifier, straight: NDArray[np.uint8]
+) -> None:
+    """Print what the comparison says of pairs whatever their hashes, and how far copies and look-alikes stand apart."""
+    place = dict(rows.select("image", "position").iter_rows())
+    group, family = rows["group_id"].to_list(), rows["family"].to_list()
+    skip = {frozenset((group[place[a]], group[place[b]])) for a, b in ignored.select("image_a", "image_b").iter_rows()}
+    tiers = rows["tier"].to_list()
+    pairs = {(place[a], place[b]) for a, b in hard.select("image_a", "image_b").iter_rows()}
+    pairs |= {(int(a), int(b)) for a, b in zip(*np.nonzero(np.triu(straight <= FAR, 1)), strict=True)}
+    pairs |= {(place[a], place[b]) for a, b, tier in rows.select("image", "origin", "tier").iter_rows()
+              if tier in {"core", "stretch"}}  # fmt: skip
+    found: dict[str, dict[bool, list[Likeness]]] = defaultdict(lambda: {True: [], False: []})
+    for a, b in sorted(pairs):
+        same = group[a] == group[b]
+        if "flip" not in (tiers[a], tiers[b]) and (same or frozenset((group[a], group[b])) not in skip):
+            found[family[a]][same].append(verify(a, b))
+    print(f"\npairs by family, hashes within {FAR} bits, and all planted ones: copies accepted | look-alikes rejected")
+    for name in sorted(found):
+        accepted, refused = ([result.same is same for result in found[name][same]] for same in (True, False))
+        print(f"  {name:<18} {wilson(sum(accepted), len(accepted))} | {wilson(sum(refused), len(refused))}")
+    print(
+        "\nlargest difference by bound of copies (no caption), least of look-alikes; limit from other families, errors"
+    )
+    for name in sorted(found):
+        rest = [found[other] for other in found if other != name]
+        limit = (_worst(part[True] for part in rest) * _least(part[False] for part in rest)) ** 0.5
+        errors = sum((d > limit) is same for same in (True, False) for d in _values(found[name][same]))
+        print(
+            f"  {name:<18} {_worst([found[name][True]]):.2f} {_least([found[name][False]]):.2f}; {limit:.2f}, {errors}"
+        )
+
+
+def _values(results: list[Likeness]) -> list[float]:
+    """Differences by bounds, of pairs without captions."""
+    return [result.difference / result.bound for result in results
+            if result.difference is not None and result.bound and result.reason != "edge"]  # fmt: skip
+
+
+def _worst(parts: Iterable[list[Likeness]]) -> float:
+    return max((value for part in parts for value in _values(part)), default=0.0)
+
+
+def _least(parts: Iterable[list[Likeness]]) -> float:
+    return min((value for part in parts for value in _values(part)), default=9.0)
+
+
+def others(given: argparse.Namespace) -> None:
+    """Copies and edits of pictures of any origin."""
+    paths = sorted(path for path in given.folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    paths = paths[:: max(1, len(paths) // given.most)][: given.most]
+    pictures = [see(path.read_bytes()) for path in paths]
+    verify = Verifier(pictures)
+    near = np.argwhere(np.triu(distances(pictures, mirrored=False) <= given.radius, 1))
+    same = [(int(a), int(b)) for a, b in near if verify(int(a), int(b)).same]
+    print(f"{len(paths)} pictures; {len(near)} pairs within {given.radius} bits, {len(same)} found the same")
+    for a, b in same:
+        print(f"  {paths[a].name} {paths[b].name}: {verify(a, b).sentence}")
+    print("\ncopies found")
+    for name, results in _tried(paths, copies_of).items():
+        print(f"  {name:<18} {wilson(results[True], results.total())}")
+    print("\nedits merged")
+    for name, results in _tried(paths, edits_of).items():
+        print(f"  {name:<18} {wilson(results[True], results.total())}")
+
+
+def _tried(
+    paths: list[Path], made: Callable[[Image.Image, np.random.Generator], Iterator[tuple[str, Image.Image]]]
+) -> dict[str, Counter[bool]]:
+    found: dict[str, Counter[bool]] = defaultdict(Counter)
+    for path in paths:
+        image = Image.open(path).convert("RGB")
+        image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+        rng = np.random.default_rng(list(hashlib.sha256(path.name.encode()).digest()))
+        gray = np.asarray(image.convert("L"))
+        for name, copy in made(image, rng):
+            found[name][likeness(gray, shrunk(copy)).same] += 1
+    return dict(sorted(found.items()))
+
+
+def copies_of(image: Image.Image, rng: np.random.Generator) -> Iterator[tuple[str, Image.Image]]:
+    """Copies as people make them."""
+    width, height = image.size
+    yield "jpeg30", _jpeg(image, 30)
+    share = rng.uniform(0.01, 0.05, 4)
+    crop = image.crop((int(share[0] * width), int(share[1] * height), width - int(share[2] * width),
+                       height - int(share[3] * height)))  # fmt: skip
+    yield "crop of 2 to 10 %", crop
+    yield "crop, 0.7 x, jpeg50", _jpeg(crop.resize((round(crop.width * 0.7), round(crop.height * 0.7))), 50)
+    yield (
+        "border",
+        ImageOps.expand(image, max(2, round(0.03 * max(image.size))), fill=int(rng.integers(0, 256)) * 65793),
+    )
+    yield "0.5 x", image.resize((max(1, width // 2), max(1, height // 2)), Image.Resampling.LANCZOS)
+    yield "gamma 1.4", image.point([round(255 * (value / 255) ** 1.4) for value in range(256)] * 3)
+    yield "squashed by 0.8", image.resize((max(1, round(width * 0.8)), height), Image.Resampling.BICUBIC)
+    strip = image.copy()
+    top = int(rng.choice([0, height - max(12, height // 14)]))
+    draw = ImageDraw.Draw(strip)
+    draw.rectangle((0, top, width, top + max(12, height // 14)), fill=int(rng.integers(0, 2)) * 0xFFFFFF)
+    draw.text((4, top + 1), "Downloaded from www.example.org/archive", fill=(128, 60, 60))
+    yield "caption strip", strip
+
+
+def edits_of(image: Image.Image, rng: np.random.Generator) -> Iterator[tuple[str, Image.Image]]:
+    """Look-alikes: one piece of print exchanged by another of the same picture; none where there is no print."""
+    for width, height in EDITS:
+        edited = _exchanged(image, width, height, rng)
+        if edited:
+            yield f"{width:>2} x {height}", edited
+            yield f"{width:>2} x {height}, jpeg50", _jpeg(edited, 50)
+
+
+def _exchanged(image: Image.Image, width: int, height: int, rng: np.random.Generator) -> Image.Image | None:
+    """Paste one piece over another that differs from it as one letter does from another."""
+    pixels = np.asarray(image.convert("L"), dtype=np.float64)
+    if image.width < 4 * width or image.height < 4 * height:
+        return None
+    for _ in range(300):
+        x, u = rng.integers(width, image.width - 2 * width, 2)
+        y, v = rng.integers(height, image.height - 2 * height, 2)
+        mine, other = pixels[y : y + height, x : x + width], pixels[v : v + height, u : u + width]
+        paper = min(np.median(mine), np.median(other)) > PAPER  # print on paper: other textures hold no letters
+        if paper and min(mine.std(), other.std()) > INK and np.corrcoef(mine.ravel(), other.ravel())[0, 1] < ANOTHER:
+            edited = image.copy()
+            edited.paste(image.crop((u, v, u + width, v + height)), (int(x), int(y)))
+            return edited
+    return None
+
+
+def _jpeg(image: Image.Image, quality: int) -> Image.Image:
+    target = io.BytesIO()
+    image.save(target, "JPEG", quality=quality)
+    return Image.open(io.BytesIO(target.getvalue()))
+
+
+if __name__ == "__main__":
+    main()

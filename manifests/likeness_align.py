@@ -1,0 +1,191 @@
+"""Laying one picture on another: a scale and a shift each way, found from coarse to fine."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from manifests.likeness_kernels import Gray, Vector, normal_equations, smooth
+
+_COARSE: Final = 64 * 64
+"""Pixels of the level at which places are tried; 4 times and 16 times as many at the levels that refine the best."""
+
+_SHORT: Final = 24
+"""Pixels: no side of the coarse level is shorter, or the long lines of a receipt melt into each other."""
+
+_CROPS: Final = (0.96, 1.04, 0.92, 1.08)
+_BORDERS: Final = (0.015, -0.015, 0.03, -0.03, 0.05, -0.05)
+"""Where to start when the pictures do not show the same extent: shares of each side that are left, and widths of a
+border, added or cut off, in shares of the longer side."""
+
+_PLAIN: Final = 0.985
+"""Correlation of two whole pictures at the finest level above which no other start is tried."""
+
+_EXACT: Final = 0.006
+"""Of half sides: a placement as near to the whole on the whole gives way to that if it correlates as well."""
+
+_HOPE: Final = 0.45
+"""Correlation below which a placement is not refined: copies reach 0.8 at the coarse level."""
+
+_STRETCH: Final = 1.4
+_AWAY: Final = 0.4
+_SETTLED: Final = 0.02
+"""Pixels of a level: a step of less ends its iterations."""
+
+_TRIM: Final = 2
+"""Pixels left out where the second picture goes on beyond the first."""
+
+_NOISE: Final = 8.0
+"""Gray levels: residuals beyond three times as much hardly count where placements are compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where the first picture lies on the second.
+
+    `scale_x`, `shift_x`, `scale_y`, `shift_y`: a point at x (-1 left edge, 1 right edge) of the first lies at
+    `scale_x * x + shift_x` of the second, and a gray value g of the first is about `gain * g + offset`. `correlation`
+    (-1..1) of the gray values where they overlap, outliers weighted down; -1 where no placement was found.
+    """
+
+    scale_x: float
+    shift_x: float
+    scale_y: float
+    shift_y: float
+    gain: float
+    offset: float
+    correlation: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    place: Vector  # scale x, shift x, scale y, shift y, gain, offset
+    correlation: float
+
+
+def align(left: Image.Image, right: Image.Image) -> Placement:
+    """Find where `left` lies on `right`, both of mode L.
+
+    Copies are placed as a whole at first; only if that fails, other scales are tried. Each level fits scale, shift,
+    gain and offset by Gauss-Newton with weights that spare a caption or a stain (Cauchy).
+
+    Source: Lucas and Kanade 1981, coarse to fine; weights: Cauchy, as in Zhang 1997; starts are ours.
+    """
+    levels = [_level(left, right, _COARSE * factor) for factor in (1, 4, 16)]
+    fit = _refined(levels, [_refine(levels[0], _WHOLE, 12)])
+    if fit.correlation <= _PLAIN:
+        tried = [_refine(levels[0], _start(*scales), 3) for scales in _starts(left, right)]
+        fits = [_refine(levels[0], start.place, 9) for start in _best(tried, 3)]
+        fit = _best([fit, _refined(levels, _best(fits, 2))], 1)[0]
+    scale_x, shift_x, scale_y, shift_y, gain, offset = (float(value) for value in fit.place)
+    return Placement(scale_x, shift_x, scale_y, shift_y, gain, offset, fit.correlation)
+
+
+def _refined(levels: list[tuple[Gray, Gray]], fits: list[_Fit]) -> _Fit:
+    """The best of some fits of the coarsest level, through the other levels."""
+    for level, steps in zip(levels[1:], (6, 3), strict=True):
+        if max(fit.correlation for fit in fits) < _HOPE:
+            break
+        fits = _best([_refine(level, fit.place, steps, _NOISE) for fit in fits], 1)
+    best = _best(fits, 1)[0]
+    if best.correlation < _HOPE or np.abs(best.place[:4] - _WHOLE[:4]).max() > _EXACT:
+        return best
+    whole = _refine(levels[-1], np.concatenate([_WHOLE[:4], best.place[4:]]), 0)
+    return whole if whole.correlation >= best.correlation - 0.0005 else best
+
+
+def _best(fits: list[_Fit], number: int) -> list[_Fit]:
+    return sorted(fits, key=lambda fit: -fit.correlation)[:number]
+
+
+def overlap(
+    left: Image.Image, right: Image.Image, placement: Placement
+) -> tuple[Gray, Gray, tuple[int, int, int, int]]:
+    """The part of `left` that lies on `right`, that part of `right` on the pixels of `left`, and its box in `left`.
+
+    Source: Pillow's bicubic resampling with a box, which averages where it shrinks; whole-number arithmetic.
+    """
+    x = _span(left.width, right.width, placement.scale_x, placement.shift_x)
+    y = _span(left.height, right.height, placement.scale_y, placement.shift_y)
+    (x0, x1, u0, u1), (y0, y1, v0, v1) = x, y
+    mine = np.asarray(left, dtype=np.float32)[y0:y1, x0:x1]
+    if mine.size == 0:
+        return mine, mine, (0, 0, 0, 0)
+    other = right.resize((x1 - x0, y1 - y0), Image.Resampling.BICUBIC, box=(u0, v0, u1, v1))
+    return mine, np.asarray(other, dtype=np.float32), (x0, y0, x1, y1)
+
+
+def _span(size: int, other: int, scale: float, shift: float) -> tuple[int, int, float, float]:
+    """First and last pixel edge of one side whose image lies in the other picture, and where it lies there."""
+    edges = ((scale * (2 * np.arange(size + 1) / size - 1) + shift) + 1) / 2 * other
+    tolerance = 0.03 + 1e-4 * other  # a placement is no finer: whole pictures shall lie on whole pictures
+    inside = np.flatnonzero((edges >= -tolerance) & (edges <= other + tolerance))
+    if len(inside) < 2:  # noqa: PLR2004  an edge on each side of a pixel
+        return 0, 0, 0.0, 0.0
+    first, last = int(inside[0]), int(inside[-1])
+    if last - first > 4 * _TRIM:  # what lies beside a border bleeds into it
+        first += _TRIM if edges[first] > tolerance else 0
+        last -= _TRIM if edges[last] < other - tolerance else 0
+    return first, last, max(0.0, float(edges[first])), min(float(other), float(edges[last]))
+
+
+_WHOLE: Final = np.array([1.0, 0.0, 1.0, 0.0, 1.0, 0.0])
+"""All of the first on all of the second, in the same tones."""
+
+
+def _start(scale_x: float, scale_y: float) -> Vector:
+    return np.array([scale_x, 0.0, scale_y, 0.0, 1.0, 0.0])
+
+
+def _starts(left: Image.Image, right: Image.Image) -> Iterator[tuple[float, float]]:
+    ratio = (left.width / right.width, left.height / right.height)
+    if ratio != (1.0, 1.0) and all(1 / _STRETCH < side < _STRETCH for side in ratio):
+        yield ratio  # a border was added, or the margin cut off, and nothing was resized
+    for scale in _CROPS:
+        yield scale, scale
+    for border in _BORDERS:
+        outer = 2 * abs(border) * max(left.size)
+        x, y = (side / (side + outer) for side in left.size)
+        if min(x, y) > 1 / _STRETCH:
+            yield (x, y) if border > 0 else (1 / x, 1 / y)
+
+
+def _level(left: Image.Image, right: Image.Image, pixels: int) -> tuple[Gray, Gray]:
+    """Both pictures on the same grid of about so many pixels, in the shape of the first."""
+    factor = min(1.0, (pixels / (left.width * left.height)) ** 0.5)
+    factor = min(1.0, max(factor, _SHORT / min(left.size)))
+    size = (max(2, round(left.width * factor)), max(2, round(left.height * factor)))
+    both = [np.asarray(picture.resize(size, Image.Resampling.BILINEAR), np.float32) for picture in (left, right)]
+    return smooth(both[0]), smooth(both[1])
+
+
+def _refine(level: tuple[Gray, Gray], start: Vector, steps: int, noise: float = 2 * _NOISE) -> _Fit:
+    place = start.copy()
+    side = max(level[0].shape)
+    for _ in range(steps):
+        matrix, vector, sums, away = normal_equations(*level, place, noise)
+        if not _is_sound(place, sums[0] / level[0].size):
+            return _Fit(place, -1.0)
+        noise = max(1.0, 1.25 * away)  # mean |x| of a normal distribution is 0.8 of its standard deviation
+        matrix[np.arange(6), np.arange(6)] *= 1 + 1e-6
+        matrix[np.arange(6), np.arange(6)] += 1e-3
+        step = np.linalg.solve(matrix, -vector)
+        place = place + step
+        if np.abs(step[:4]).max() * side / 2 < _SETTLED:
+            break
+    _, _, sums, _ = normal_equations(*level, place, _NOISE)
+    return _Fit(place, _correlation(sums) if _is_sound(place, sums[0] / level[0].size) else -1.0)
+
+
+def _is_sound(place: Vector, covered: float) -> bool:
+    stretched = any(not 1 / _STRETCH < place[i] < _STRETCH for i in (0, 2))
+    return not (stretched or max(abs(place[1]), abs(place[3])) > _AWAY or covered < 0.5)  # noqa: PLR2004
+
+
+def _correlation(sums: NDArray[np.float64]) -> float:
+    _, weight, a, b, aa, bb, ab = (float(value) for value in sums)
+    spread = (aa - a * a / weight) * (bb - b * b / weight)
+    return (ab - a * b / weight) / spread**0.5 if spread > 0 else -1.0
