@@ -36,7 +36,7 @@ RULES = "vlmix-chat"
 COUNTED_BY_OTHERS = ("loop", "character_run")
 """Rules of repetition begin with these words; benchmarks/loops.py has their figures."""
 FOUND = ("empty_output", "placeholder_output", "placeholder_input", "needs_url_content", "needs_image")
-NEEDED = ("lengths", "turns", "judge_domain")
+NEEDED = ("holdings",)
 """Filters of samples whose scores the rules read beside those of `TEXT_FILTERS`."""
 SAMPLE_BYTES = 3000
 Row = tuple[str, list[tuple[str, str]]]
@@ -148,7 +148,7 @@ def speed(folder: Path) -> None:
     assert texts.strings.len() == len(texts.role)
     measures: dict[str, Callable[[], object]] = {"(reading)": lambda: read_texts(batch).strings}
     measures |= {name: partial(kind(), texts) for name, kind in TEXT_FILTERS.items()}
-    measures |= {name: partial(FILTERS[name](), batch) for name in (*NEEDED, "tokens", "injection_spans")}
+    measures |= {name: partial(FILTERS[name](), batch) for name in NEEDED}
     print(f"nanoseconds a byte, {batch.height} samples of {num_bytes / batch.height:.0f} bytes")
     for name, measure in measures.items():
         print(f"  {name:28} {_least(measure) / num_bytes * 1e9:6.2f}")

@@ -13,6 +13,7 @@ from filters.answer import MESSAGES
 from filters.judge_domain import JudgeDomain
 from filters.judges.injection import InjectionSpans
 from filters.judges.tiny import TinyJudge
+from filters.texts import read_texts
 from flows.calibrating import grade, spearman
 
 
@@ -66,7 +67,7 @@ def alpaca(folder: Path) -> None:
         .sort("below")
     )
     print(kinds)
-    hostile = InjectionSpans()(chats(table["question"], table["answer"]))
+    hostile = InjectionSpans()(read_texts(chats(table["question"], table["answer"])))
     print(f"alpaca: {hostile['instruction_like'].sum()} of {rows.height} rows look like an injection")
 
 
@@ -95,7 +96,7 @@ def domains(folder: Path) -> None:
 
 def counts(batch: pl.DataFrame) -> dict[str, int]:
     """Samples by domain."""
-    return dict(sorted(JudgeDomain()(batch)["judge_domain"].value_counts().iter_rows()))
+    return dict(sorted(JudgeDomain()(read_texts(batch))["judge_domain"].value_counts().iter_rows()))
 
 
 def main(folder: Path) -> None:

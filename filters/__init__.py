@@ -16,6 +16,7 @@ from filters.echo import Echo
 from filters.fineweb import FineWeb
 from filters.gopher import Gopher
 from filters.grain import PictureGrain
+from filters.holdings import Holdings
 from filters.judge_domain import JudgeDomain
 from filters.judges.injection import InjectionSpans
 from filters.language import Language
@@ -32,17 +33,18 @@ from filters.tokens import TokenEstimate
 from filters.turns import Turns
 
 FILTERS: Final[dict[str, type]] = {
-    "lengths": Lengths,
-    "tokens": TokenEstimate,
-    "turns": Turns,
+    "holdings": Holdings,
     "text_hash": TextHash,
-    "judge_domain": JudgeDomain,
-    "injection_spans": InjectionSpans,
     "native": Native,
 }
 """Filters of samples by the name a recipe gives them; `native` needs parameters, the others have defaults."""
 
 TEXT_FILTERS: Final[dict[str, type[TextFilter]]] = {
+    "lengths": Lengths,
+    "tokens": TokenEstimate,
+    "turns": Turns,
+    "judge_domain": JudgeDomain,
+    "injection_spans": InjectionSpans,
     "char_runs": CharRuns,
     "loops": Loops,
     "duplicate_shares": DuplicateShares,

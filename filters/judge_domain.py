@@ -1,13 +1,19 @@
 """Which rubric of quality fits a sample: by signs in its text, without a model."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from functools import cache
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from filters.answer import ANSWER_ROLES, has_text, roles
 from filters.base import Columns
+from filters.texts import ASSISTANT, DOCUMENT, SYSTEM, USER, Texts
+
+if TYPE_CHECKING:
+    from filters.spotting import Spotter
 
 DOMAINS: Final = ("disciplinary", "programming", "mathematics", "general")
 """The domains that InternVL 2.5 grades by prompts of their own. Source: arXiv 2412.05271, section 4.4."""
@@ -18,81 +24,108 @@ _MOST: Final = 3
 """Times that one sign counts."""
 _LEAST: Final = 2
 """Points below which a sample is `general`."""
-
-_PLAIN: Final = "(?i-u)"
-"""How expressions over `plain` text start."""
-
-Signs = tuple[tuple[str, int], ...]
-"""(regular expression, points each time it is found)."""
+_ORDER: Final = ("programming", "mathematics", "disciplinary")
+"""Which of the domains wins where they tie."""
 
 
-def _words(words: str) -> str:
-    """Regular expression of any of these words in `plain` text; `_` stands for a space, `*` for the rest of a word."""
-    return rf"{_PLAIN}\b(?:{words.replace('*', chr(92) + 'w*').replace(' ', '|').replace('_', ' ')})\b"
+class Words(NamedTuple):
+    """A sign: any of these words, a point each time. `_` stands for a space, `*` for the rest of a word."""
+
+    words: str
+
+    def phrases(self) -> list[str]:
+        """The words as `filters.spotting` reads them."""
+        return [f"|{word.replace('_', ' ')}|" for word in self.words.split()]
 
 
-def plain(text: pl.Expr) -> pl.Expr:
-    """Text in ASCII in which words of ASCII letters are found where Unicode's rules find them in the text.
+class Shape(NamedTuple):
+    """A sign: a regular expression (Rust) with its points, looked for where one of each group of phrases is."""
 
-    Unicode's case folding makes these expressions ten times as slow. Only the Kelvin sign and the long s are folded to
-    ASCII letters; for every other character it matters no more than whether words go on with it.
-    """
-    return (
-        text.str.replace_all("\u212a", "k", literal=True)
-        .str.replace_all("\u017f", "s", literal=True)
-        .str.replace_all(r"[\w--\x00-\x7f]", "_")
-        .str.replace_all(r"[^\x00-\x7f]", "~")
-    )
+    expression: str
+    points: int
+    needs: tuple[tuple[str, ...], ...]
 
 
+Signs = tuple[Words | Shape, ...]
+
+
+_OPTIONS: Final = tuple(f"|{letter}{mark}|" for letter in "abcd" for mark in ".):")
+_STATEMENTS: Final = ("|def|", "|class|", "|import|", "#include", "|return|")
+_CALLS: Final = ("|select|", "|create table|", "|insert into|", "console.log", "system.out", "print(", "printf(", "</")
+_LATEX: Final = (("\\",),)
 _SUBJECTS: Final[Signs] = (
-    (
-        _words("physics chemistry biology chemical* molecul* atom atoms electron* protein* enzyme* photosynthesis"),
-        1,
-    ),
-    (_words("dna gene genes cells evolution ecosystem* species planet planets gravity thermodynamic* quantum"), 1),
-    (_words("patient patients diagnos* symptom* disease* clinical medicine therapy anatomy vaccine*"), 1),
-    (_words("history historical century empire treaty revolution world_war ancient dynasty president"), 1),
-    (_words("econom* inflation supply_and_demand constitution legal supreme_court philosoph* psycholog*"), 1),
+    Words("physics chemistry biology chemical* molecul* atom atoms electron* protein* enzyme* photosynthesis"),
+    Words("dna gene genes cells evolution ecosystem* species planet planets gravity thermodynamic* quantum"),
+    Words("patient patients diagnos* symptom* disease* clinical medicine therapy anatomy vaccine*"),
+    Words("history historical century empire treaty revolution world_war ancient dynasty president"),
+    Words("econom* inflation supply_and_demand constitution legal supreme_court philosoph* psycholog*"),
 )
 _IN_QUESTIONS: Final[Mapping[str, Signs]] = {
     "programming": (
-        (_words("python java javascript typescript golang rust php sql html css bash regex json xml api compiler"), 1),
-        (_words("source_code stack_trace time_complexity data_structure linked_list binary_tree pseudocode"), 1),
-        (
+        Words("python java javascript typescript golang rust php sql html css bash regex json xml api compiler"),
+        Words("source_code stack_trace time_complexity data_structure linked_list binary_tree pseudocode"),
+        Shape(
             r"(?i)\b(?:write|create|implement|fix|debug|refactor)\b[^.?!\n]{0,40}"
             r"\b(?:code|function|program|script|query|class|algorithm)\b",
             2,
+            (
+                ("|write|", "|create|", "|implement|", "|fix|", "|debug|", "|refactor|"),
+                ("|code|", "|function|", "|program|", "|script|", "|query|", "|class|", "|algorithm|"),
+            ),
         ),
     ),
     "mathematics": (
-        (_words("solve_for solve_the equation equations integral derivative polynomial triangle perimeter theorem"), 1),
-        (_words("probability factorise factorize square_root arithmetic algebra matrix prime_number latex formula"), 1),
-        (_words("how_many how_much how_old how_far the_total the_sum the_average the_mean the_median the_range"), 1),
-        (_words("twice half times_as in_total altogether per_hour per_day per_week each percent remain* left"), 1),
-        (_words("prove_that calculate compute"), 1),
+        Words("solve_for solve_the equation equations integral derivative polynomial triangle perimeter theorem"),
+        Words("probability factorise factorize square_root arithmetic algebra matrix prime_number latex formula"),
+        Words("how_many how_much how_old how_far the_total the_sum the_average the_mean the_median the_range"),
+        Words("twice half times_as in_total altogether per_hour per_day per_week each percent remain* left"),
+        Words("prove_that calculate compute"),
     ),
     "disciplinary": (
         *_SUBJECTS,
-        (r"(?m)^\s*\(?[A-D][.):]\s", 1),
+        Shape(r"(?m)^\s*\(?[A-D][.):]\s", 1, (_OPTIONS,)),
     ),
 }
 _IN_ANSWERS: Final[Mapping[str, Signs]] = {
     "programming": (
-        (r"(?m)^\s*```[a-z+#]*\s*$", 2),
-        (r"(?m)^\s*(?:def \w+\(|class \w+[(:{]|import \w|from [\w.]+ import |#include\s*<|return\b.*;)", 2),
-        (r"(?m)^\s*(?:public \w|function \w+\(|(?:var|let|const) \w+ ?=)", 2),
-        (r"(?i)\b(?:select\s.{1,80}\sfrom|create table|insert into)\b|console\.log|system\.out|printf?\(|</\w+>", 2),
+        Shape(r"(?m)^\s*```[a-z+#]*\s*$", 2, (("```",),)),
+        Shape(
+            r"(?m)^\s*(?:def \w+\(|class \w+[(:{]|import \w|from [\w.]+ import |#include\s*<|return\b.*;)",
+            2,
+            (_STATEMENTS,),
+        ),
+        Shape(
+            r"(?m)^\s*(?:public \w|function \w+\(|(?:var|let|const) \w+ ?=)",
+            2,
+            (("|public|", "|function|", "|var|", "|let|", "|const|"),),
+        ),
+        Shape(
+            r"(?i)\b(?:select\s.{1,80}\sfrom|create table|insert into)\b|console\.log|system\.out|printf?\(|</\w+>",
+            2,
+            (_CALLS,),
+        ),
     ),
     "mathematics": (
-        (r"\\(?:frac|sum|int|sqrt|boxed|cdot|times|left|right|begin|partial|infty|mathrm|mathbf|over|prime)\b", 2),
-        (r"\\(?:alpha|beta|gamma|delta|theta|lambda|mu|pi|sigma|phi|psi|omega)\b", 1),
-        (r"\\(?:Phi|Psi|Omega|hat|tilde|bar|vec|dot|ddot|nabla|quad|label|langle|rangle|cal|rm|bf|pm|sim|equiv)\b", 1),
-        (r"\\(?:mathcal|epsilon|varepsilon|varphi|approx|leq|geq|le|ge|in|to|rightarrow|Delta|Gamma|Lambda)\b", 1),
-        (r"<<[^<>]*=[^<>]*>>|(?m)^#### ", 2),
-        (r"\d\s*[-+*/\u00d7\u00f7]\s*\$?\d[\d.,]*\s*=\s*\$?\d", 2),
-        (r"\$[^$\n]*[\\^_=][^$\n]*\$", 2),
-        (r"[\^_]\s?\{", 1),
+        Shape(
+            r"\\(?:frac|sum|int|sqrt|boxed|cdot|times|left|right|begin|partial|infty|mathrm|mathbf|over|prime)\b",
+            2,
+            _LATEX,
+        ),
+        Shape(r"\\(?:alpha|beta|gamma|delta|theta|lambda|mu|pi|sigma|phi|psi|omega)\b", 1, _LATEX),
+        Shape(
+            r"\\(?:Phi|Psi|Omega|hat|tilde|bar|vec|dot|ddot|nabla|quad|label|langle|rangle|cal|rm|bf|pm|sim|equiv)\b",
+            1,
+            _LATEX,
+        ),
+        Shape(
+            r"\\(?:mathcal|epsilon|varepsilon|varphi|approx|leq|geq|le|ge|in|to|rightarrow|Delta|Gamma|Lambda)\b",
+            1,
+            _LATEX,
+        ),
+        Shape(r"<<[^<>]*=[^<>]*>>|(?m)^#### ", 2, (("<<", "#### "),)),
+        Shape(r"\d\s*[-+*/\u00d7\u00f7]\s*\$?\d[\d.,]*\s*=\s*\$?\d", 2, (("=",),)),
+        Shape(r"\$[^$\n]*[\\^_=][^$\n]*\$", 2, (("$",), ("\\", "^", "_", "="))),
+        Shape(r"[\^_]\s?\{", 1, (("{",),)),
     ),
     "disciplinary": _SUBJECTS,
 }
@@ -110,39 +143,77 @@ class JudgeDomain:
     Source: domains of InternVL 2.5 (arXiv 2412.05271, section 4.4), which assigns them by data set; the signs are ours.
     """
 
-    reads: ClassVar[tuple[str, ...]] = ("messages",)
     writes: ClassVar[Columns] = {"judge_domain": pl.String}
     version: ClassVar[int] = 1
 
-    def __call__(self, batch: pl.DataFrame) -> pl.DataFrame:
+    def __call__(self, texts: Texts) -> pl.DataFrame:
         """Domain of each sample; null where it has no text."""
-        questions = roles(("system", "user")).list.join("\n").str.head(_HEAD).alias("questions")
-        answers = roles(ANSWER_ROLES).list.join("\n").str.head(_HEAD).alias("answers")
-        texts = batch.select(questions, answers, has_text().alias("applies")).with_columns(
-            plain(pl.col("questions")).alias("questions_plain"), plain(pl.col("answers")).alias("answers_plain")
-        )
-        counted = texts.select(
-            "applies",
-            *[
-                (_points("questions", _IN_QUESTIONS[domain]) + _points("answers", _IN_ANSWERS[domain])).alias(domain)
-                for domain in DOMAINS[:-1]
-            ],
-        )
-        # programming before mathematics before disciplinary where they tie
-        order = ("programming", "mathematics", "disciplinary")
-        best = pl.max_horizontal(order)
-        winners = [pl.when(pl.col(domain) == best).then(pl.lit(domain)) for domain in order]
-        chosen = pl.when(best < _LEAST).then(pl.lit("general")).otherwise(pl.coalesce(winners))
-        return counted.select(pl.when("applies").then(chosen).alias("judge_domain"))
+        asked = _counted(texts, (SYSTEM, USER), _IN_QUESTIONS)
+        told = _counted(texts, (ASSISTANT, DOCUMENT), _IN_ANSWERS)
+        points = np.stack([asked[domain] + told[domain] for domain in _ORDER])
+        names = np.array([*_ORDER, "general"])
+        chosen = names[np.where(points.max(axis=0) < _LEAST, len(_ORDER), points.argmax(axis=0))]
+        domain = pl.Series(chosen.tolist(), dtype=pl.String)
+        return pl.select(pl.when(pl.Series(texts.applies)).then(domain).alias("judge_domain"))
 
 
-def _points(column: str, signs: Signs) -> pl.Expr:
-    counted = [
-        pl.col(f"{column}_plain" if sign.startswith(_PLAIN) else column)
-        .str.count_matches(sign)
-        .clip(upper_bound=_MOST)
-        .cast(pl.Int32)
-        * points
-        for sign, points in signs
-    ]
-    return pl.sum_horizontal(pl.lit(0), *counted)
+Points = npt.NDArray[np.int64]
+
+
+class _Heads:
+    """The beginnings of some messages of each sample as one text, and what stands in them."""
+
+    def __init__(self, texts: Texts, roles: Collection[int]) -> None:
+        from filters.spotting import count
+
+        self.texts = texts
+        self.members = np.flatnonzero(np.isin(texts.role, list(roles)))
+        self.owner = texts.sample[self.members]
+        ends = np.searchsorted(self.owner, np.arange(texts.num_samples + 1))
+        self.counts = count(texts.codes, texts.starts, self.members, ends, _spotter(), most=_HEAD)
+
+    def where(self, needs: tuple[tuple[str, ...], ...]) -> Points:
+        """Rows that hold one of each group of phrases, ascending."""
+        columns = [_labels()[group] for group in needs]
+        return np.flatnonzero((self.counts[:, columns] > 0).all(axis=1))
+
+    def strings(self, rows: Points) -> pl.Series:
+        """The texts of rows that have any message."""
+        mine = np.isin(self.owner, rows)
+        parts = {"row": self.owner[mine], "text": self.texts.strings.gather(self.members[mine])}
+        joined = pl.DataFrame(parts).group_by("row", maintain_order=True).agg(pl.col("text").str.join("\n"))
+        return joined["text"].str.head(_HEAD)
+
+
+def _counted(texts: Texts, roles: Collection[int], signs: Mapping[str, Signs]) -> dict[str, Points]:
+    """Points of each domain for each sample, from the messages with these roles."""
+    heads = _Heads(texts, roles)
+    shapes = [sign for own in signs.values() for sign in own if isinstance(sign, Shape)]
+    rows = {shape: heads.where(shape.needs) for shape in shapes}
+    looked_at = np.unique(np.concatenate(list(rows.values())))
+    strings = heads.strings(looked_at)
+    found = {domain: np.zeros(texts.num_samples, dtype=np.int64) for domain in _ORDER}
+    for domain, own in signs.items():
+        for sign in own:
+            if isinstance(sign, Words):
+                found[domain] += np.minimum(heads.counts[:, _labels()[tuple(sign.phrases())]], _MOST)
+            else:
+                chosen = strings.gather(np.searchsorted(looked_at, rows[sign]))
+                times = chosen.str.count_matches(sign.expression).to_numpy()
+                found[domain][rows[sign]] += np.minimum(times, _MOST).astype(np.int64) * sign.points
+    return found
+
+
+@cache
+def _labels() -> dict[tuple[str, ...], int]:
+    """Groups of phrases, and the label of each."""
+    signs = [sign for table in (_IN_QUESTIONS, _IN_ANSWERS) for own in table.values() for sign in own]
+    groups = [each for sign in signs for each in ((tuple(sign.phrases()),) if isinstance(sign, Words) else sign.needs)]
+    return {group: label for label, group in enumerate(dict.fromkeys(groups))}
+
+
+@cache
+def _spotter() -> "Spotter":
+    from filters.spotting import build
+
+    return build(list(_labels()))

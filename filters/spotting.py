@@ -58,9 +58,9 @@ class _Step(NamedTuple):
 
 
 def build(groups: Sequence[Iterable[str]]) -> Spotter:
-    """The automaton of some groups of phrases in lower case; the label of a group is its place.
+    r"""The automaton of some groups of phrases in lower case; the label of a group is its place.
 
-    Case is folded, and words are made of characters, as Rust's regular expressions say of `(?i)` and `\\w`.
+    Case is folded, and words are made of characters, as Rust's regular expressions say of `(?i)` and `\w`.
     """
     named = sorted(set("".join("".join(group) for group in groups)) - {EDGE, REST})
     number = {char: at for at, char in enumerate(named, _FIRST_NAMED)}
@@ -74,7 +74,9 @@ def build(groups: Sequence[Iterable[str]]) -> Spotter:
     labels = np.array([label for each in ends for label in each], dtype=np.uint8)
     moves = np.array(rows, dtype=np.int32)
     told = np.where(np.diff(starts) > 0, -1, 1)[moves]
-    return Spotter(classes, (told * moves * len(words)).ravel().astype(np.int32), len(words), starts, labels, len(groups))
+    return Spotter(
+        classes, (told * moves * len(words)).ravel().astype(np.int32), len(words), starts, labels, len(groups)
+    )
 
 
 def _classes(number: dict[str, int]) -> npt.NDArray[np.uint8]:
@@ -83,7 +85,7 @@ def _classes(number: dict[str, int]) -> npt.NDArray[np.uint8]:
     codes[_SURROGATES] = ord(" ")  # no text holds them
     every = pl.Series([codes.tobytes().decode("utf-32-le")])
     shown = every.str.replace_all(r"\W", "\0").item().encode("utf-32-le")
-    classes = (np.frombuffer(shown, dtype=np.uint32) != 0).astype(np.uint8)
+    classes: npt.NDArray[np.uint8] = (np.frombuffer(shown, dtype=np.uint32) != 0).astype(np.uint8)
     assert classes[ord("a")] == _OTHER_WORD and classes[ord("-")] == _OTHER
     cased = pl.Series([codes[:_CASED].tobytes().decode("utf-32-le")])
     for char, own in number.items():
@@ -173,29 +175,25 @@ def _walk(
         left = most
         state = np.int32(0)
         for at in range(ends[text], ends[text + 1]):
-            if at > ends[text]:
-                if left == 0:
-                    break
-                left -= 1
-                state = moves[state + _OTHER]  # a line feed
-                if state < 0:
-                    state = -state
-                    _note(own, state // width, starts, labels)
             first = places[members[at]]
             last = min(places[members[at] + 1], first + left)
-            left -= last - first
             for place in range(first, last):
                 state = moves[state + classes[codes[place]]]
                 if state < 0:
                     state = -state
                     _note(own, state // width, starts, labels)
-        state = moves[state + _OTHER]
-        if state < 0:
-            _note(own, -state // width, starts, labels)
+            # the line feed to the next message, or the end of the text
+            state = moves[state + _OTHER]
+            if state < 0:
+                state = -state
+                _note(own, state // width, starts, labels)
+            left = max(left - (last - first) - 1, 0)
     return counts
 
 
-def count(codes: Codes, starts: Indices, members: Indices, ends: Indices, spotter: Spotter, *, most: int = ALL) -> Counts:
+def count(
+    codes: Codes, starts: Indices, members: Indices, ends: Indices, spotter: Spotter, *, most: int = ALL
+) -> Counts:
     """How often phrases of each group stand in some texts.
 
     Args:

@@ -18,6 +18,7 @@ from filters.answer import ANSWER_ROLES, answers, roles
 from filters.base import Columns, Filter, TextFilter
 from filters.char_run import CharRuns
 from filters.duplicates import DuplicateShares
+from filters.holdings import Holdings
 from filters.lengths import Lengths
 from filters.loops import Loops
 from filters.texts import read_texts
@@ -35,8 +36,8 @@ FORMAT: Final = 1
 
 BEST: Final = 10.0
 
-_MEASURES: Final[tuple[Filter, ...]] = (Lengths(), Turns())
-_TEXT_MEASURES: Final[tuple[TextFilter, ...]] = (Loops(), DuplicateShares(), CharRuns())
+_MEASURES: Final[tuple[Filter, ...]] = (Holdings(),)
+_TEXT_MEASURES: Final[tuple[TextFilter, ...]] = (Lengths(), Turns(), Loops(), DuplicateShares(), CharRuns())
 _READ: Final[tuple[Filter | TextFilter, ...]] = (*_MEASURES, *_TEXT_MEASURES)
 _NAMES: Final = tuple(sorted(name for item in _READ for name in item.writes))
 _CELL: Final = 0.3

@@ -1,11 +1,13 @@
 """Hashes of normalised text, by which dedup finds rows that say the same."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice, pairwise
 from typing import ClassVar
 
+import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from filters.base import Columns
 from shards.schema import IMAGE_MARKER, VIDEO_MARKER
@@ -29,14 +31,35 @@ class TextHash:
     def __call__(self, batch: pl.DataFrame) -> pl.DataFrame:
         """Both hashes of each sample; never null."""
         # A loop over rows: a hash that stays the same over versions of polars is Python's to make.
-        rows = [_hashes(messages, videos) for messages, videos in batch.select(self.reads).iter_rows()]
+        counts = batch["messages"].list.len().fill_null(0).to_list()
+        pairs = iter(_normal(batch["messages"]))
+        videos = batch["videos"].to_list()
+        rows = [_hashes(list(islice(pairs, count)), own) for count, own in zip(counts, videos, strict=True)]
         return pl.DataFrame(rows, schema=dict(self.writes), orient="row")
 
 
-def _hashes(messages: Iterable[Mapping[str, str]], videos: list[str]) -> tuple[int, int]:
-    texts = [(message["role"], normalise(message["text"])) for message in messages]
+def _hashes(texts: list[tuple[str, bytes]], videos: list[str]) -> tuple[int, int]:
+    shown = [video.encode() for video in videos]
     asked = [text for role, text in texts if role != "assistant"]
-    return _hash([*videos, *asked]), _hash([*videos, *(text for _, text in texts)])
+    return _hash([*shown, *asked]), _hash([*shown, *(text for _, text in texts)])
+
+
+def _normal(messages: pl.Series) -> list[tuple[str, bytes]]:
+    """Role and normal text, in UTF-8, of all messages of a column."""
+    from filters.folding import folded, lower_table
+
+    turns = messages.to_arrow(compat_level=pl.CompatLevel.oldest()).flatten()
+    strings = turns.field("text").cast(pa.large_string())
+    if not len(strings):
+        return []
+    _, offsets, data = strings.buffers()
+    places = np.frombuffer(offsets, np.int64)[strings.offset : strings.offset + len(strings) + 1]
+    made, starts, alone = folded(np.frombuffer(data or b"", np.uint8), places, lower_table())
+    whole, ends = made.tobytes(), starts.tolist()
+    texts = [whole[start:end] for start, end in pairwise(ends)]
+    for index in np.flatnonzero(alone).tolist():
+        texts[index] = normalise(strings[index].as_py()).encode()
+    return list(zip(turns.field("role").to_pylist(), texts, strict=True))
 
 
 def normalise(text: str) -> str:
@@ -49,6 +72,5 @@ def normalise(text: str) -> str:
     return " ".join(plain.lower().split())
 
 
-def _hash(texts: list[str]) -> int:
-    digest = hashlib.blake2b("\0".join(texts).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big")
+def _hash(texts: list[bytes]) -> int:
+    return int.from_bytes(hashlib.blake2b(b"\0".join(texts), digest_size=8).digest(), "big")

@@ -91,4 +91,5 @@ def _empty(texts: Texts) -> npt.NDArray[np.bool_]:
     empty = ~any_text(texts.codes, texts.starts)
     asked = np.flatnonzero(empty & (texts.role == USER))
     empty[asked] = (texts.raw.gather(asked).str.strip_chars() == "").to_numpy()
-    return empty & ((texts.role == USER) | (texts.role == ASSISTANT))
+    empty[(texts.role != USER) & (texts.role != ASSISTANT)] = False
+    return empty

@@ -16,9 +16,11 @@ def wide_characters(codes: npt.NDArray[np.uint32], starts: npt.NDArray[np.int64]
     """Han, kana and Hangul characters of each text `codes[starts[i]:starts[i + 1]]`: (m,) int64."""
     found = np.zeros(len(starts) - 1, dtype=np.int64)
     for text in range(len(starts) - 1):
-        own = 0
-        for place in range(starts[text], starts[text + 1]):
-            if codes[place] >= _FIRST:
-                own += within(codes[place], WIDE)
-        found[text] = own
+        own = codes[starts[text] : starts[text + 1]]
+        high = 0
+        for code in own:  # without a branch, so that many characters are compared at once
+            high += code >= _FIRST
+        if high:
+            for code in own:
+                found[text] += code >= _FIRST and within(code, WIDE)
     return found

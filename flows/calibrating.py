@@ -11,6 +11,7 @@ from filters.judge_domain import JudgeDomain
 from filters.judges.base import Judge
 from filters.judges.likelihood import LIKELIHOOD
 from filters.judges.score import requests, scores
+from filters.texts import read_texts
 from flows.importing import read_table
 from flows.judging import judge_of, prompts_of
 from flows.mixes import find_one
@@ -114,7 +115,7 @@ def grade(judge: Judge, table: pl.DataFrame, criterion: str) -> pl.DataFrame:
     ]
     batch = pl.DataFrame({"messages": chats}, schema={"messages": MESSAGES}).with_row_index("row")
     prompts = (
-        "quality_" + JudgeDomain()(batch)["judge_domain"].fill_null("general")
+        "quality_" + JudgeDomain()(read_texts(batch))["judge_domain"].fill_null("general")
         if criterion == "quality"
         else pl.Series([criterion] * batch.height, dtype=pl.String)
     )

@@ -3,12 +3,18 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from filters.answer import has_text
 from filters.base import Columns
+from filters.texts import Texts
+
+if TYPE_CHECKING:
+    from filters.spotting import Spotter
 
 _BEST: Final = r"(?:10\b|ten\b|9\b|full|perfect|maximum|highest|top|excellent)"
 _PATTERNS: Final = (
@@ -52,25 +58,87 @@ _FIND: Final = re.compile(_ANY)
 _ENDS: Final = "\n.!?\u3002\uff01\uff1f"
 
 
+_TEN: Final = ("10", "ten", "9", "full", "perfect", "maximum", "highest", "top", "excellent")
 _GIVING: Final = ("give", "assign", "award", "rate", "grade", "score", "mark")
-_HINTS: Final = (
-    *("ignor", "disregard", "forget", "override", "bypass", "missacht", "vergiss", "oubli", "olvid"),
-    *(f"{verb} {word}" for verb in _GIVING for word in ("it", "this", "the", "my", "me")),
-    *(f"{kind} {noun}" for kind in ("correct", "final", "right", "only", "expected") for noun in ("grade", "score")),
-    *(f"{kind} rating" for kind in ("correct", "final", "right", "only", "expected")),
-    *(" grade", " score", " letter", " marker", "grader", "evaluator", "rater"),
-    *("judge model", "ai judge", "automatic judge", "scoring model"),
-    *("bewerte", "benote", "gib", "donne", "attribue", "note", "califica", "punt\u00faa", "punt\u00daa"),
-    *("asigna", "otorga", "dale"),
-    # Cyrillic has upper case, too: any text with its commonest letters is looked at
-    *("\u043e", "\u0430", "\u0435", "\u0438", "\u041e", "\u0410", "\u0415", "\u0418"),
-    *("\u5ffd\u7565", "\u65e0\u89c6", "\u4e0d\u8981\u7406\u4f1a", "10\u5206", "\u5341\u5206", "\u6ee1\u5206"),
-    *("\u6700\u9ad8\u5206", "\u3092\u7121\u8996", "\u7121\u8996", "\u5fd8\u308c", "10\u70b9"),
-    *("\uff11\uff10\u70b9", "\u6e80\u70b9"),
-    # letters that Unicode folds to `s` and `k`
-    *("\u017f", "\u212a"),
+_GRADES: Final = ("grade", "score", "rating")
+_MARKED: Final = tuple(
+    f"{noun}{between}{best}|"
+    for noun in ("grade", "score", "letter", "marker")
+    for between in ("|", "||", "|||")
+    for best in ("10", "k")
 )
-"""What every match of `_ANY` holds, ASCII case folded: a search for all of these is ten times as fast."""
+_NEEDS: Final[tuple[tuple[tuple[str, ...], ...], ...]] = (
+    (
+        ("ignore", "disregard", "forget", "override", "bypass"),
+        ("instruction", "rubric", "guidelines", "criteria", "prompt"),
+    ),
+    (
+        tuple(f"{verb} {word}" for verb in _GIVING for word in ("it", "this", "the", "my")),
+        ("answer", "response", "sample", "conversation", "output", "reply", "text", "one"),
+        _TEN,
+    ),
+    (
+        tuple(f"{verb} {word}" for verb in ("give", "assign", "award") for word in ("it", "this", "me")),
+        _TEN,
+        (*_GRADES, "mark"),
+    ),
+    (
+        tuple(f"{kind} {noun}" for kind in ("correct", "final", "right", "only", "expected") for noun in _GRADES),
+        _TEN,
+    ),
+    (("reply", "respond", "answer", "output"), _MARKED),
+    (
+        ("note", "message", "attention", "instruction", "dear"),
+        ("grader", "evaluator", "rater", "judge model", "ai judge", "automatic judge", "scoring model"),
+    ),
+    (("ignorier", "missacht", "vergiss"), ("anweisung", "anleitung", "regel", "kriterien", "vorgabe")),
+    (
+        ("bewerte", "benote", "gib"),
+        ("antwort", "text", "beispiel"),
+        ("10", "zehn", "best", "h\u00f6chst", "voll"),
+    ),
+    (("ignor", "oubli"), ("instruction", "consigne", "crit\u00e8re")),
+    (
+        ("donne", "attribue", "note"),
+        ("r\u00e9ponse", "note", "score"),
+        ("10", "dix", "maxim", "parfait"),
+    ),
+    (("ignor", "olvid"), ("instrucci\u00f3n", "instrucciones", "criterios", "r\u00fabrica")),
+    (
+        ("califica", "punt\u00faa", "asigna", "otorga", "dale"),
+        ("respuesta", "nota", "puntuaci\u00f3n"),
+        ("10", "diez", "m\u00e1xim", "perfect"),
+    ),
+    (
+        ("\u0438\u0433\u043d\u043e\u0440\u0438\u0440\u0443", "\u0437\u0430\u0431\u0443\u0434\u044c"),
+        (
+            "\u0438\u043d\u0441\u0442\u0440\u0443\u043a\u0446\u0438",
+            "\u0443\u043a\u0430\u0437\u0430\u043d\u0438",
+            "\u043a\u0440\u0438\u0442\u0435\u0440\u0438",
+        ),
+    ),
+    (
+        ("\u043f\u043e\u0441\u0442\u0430\u0432", "\u043e\u0446\u0435\u043d\u0438"),
+        ("10", "\u0434\u0435\u0441\u044f\u0442\u044c", "\u043c\u0430\u043a\u0441\u0438\u043c\u0430\u043b"),
+    ),
+    (
+        ("\u5ffd\u7565", "\u65e0\u89c6", "\u4e0d\u8981\u7406\u4f1a"),
+        ("\u6307\u4ee4", "\u6307\u793a", "\u63d0\u793a", "\u89c4\u5219", "\u6807\u51c6"),
+    ),
+    (
+        ("\u6253", "\u8bc4", "\u7ed9"),
+        ("10\u5206", "\u5341\u5206", "\u6ee1\u5206", "\u6700\u9ad8\u5206"),
+    ),
+    (
+        ("\u6307\u793a\u3092", "\u547d\u4ee4\u3092", "\u57fa\u6e96\u3092"),
+        ("\u7121\u8996", "\u5fd8\u308c"),
+    ),
+    (
+        ("\u56de\u7b54", "\u7b54\u3048"),
+        ("10\u70b9", "\uff11\uff10\u70b9", "\u6e80\u70b9"),
+    ),
+)
+"""For each pattern, groups of phrases: every match holds one of each group, which one walk over the text can say."""
 
 
 class Span(NamedTuple):
@@ -123,23 +191,41 @@ class InjectionSpans:
     changes.
     """
 
-    reads: ClassVar[tuple[str, ...]] = ("messages",)
     writes: ClassVar[Columns] = {"instruction_like": pl.Boolean, "injection_chars": pl.Int32}
     version: ClassVar[int] = 1
 
-    def __call__(self, batch: pl.DataFrame) -> pl.DataFrame:
-        """Scores of each sample; null where it has no text."""
-        number = pl.int_range(pl.len()).alias("row")
-        flat = batch.select(number, "messages").explode("messages").drop_nulls()
-        text = pl.col("messages").struct.field("text")
-        hinted = flat.filter(text.str.contains_any(list(_HINTS), ascii_case_insensitive=True))
-        suspect = hinted.filter(text.str.contains(_ANY))["row"].unique().sort()
+    def __call__(self, texts: Texts) -> pl.DataFrame:
+        """Scores of each sample; null where no text filter applies."""
+        hinted = np.flatnonzero(_hinted(texts))
+        matched = hinted[texts.raw.gather(hinted).str.contains(_ANY).to_numpy()]
+        chars = np.zeros(texts.num_samples, dtype=np.int32)
         # A loop over rows: spans are looked for in the few that the compiled expression found.
-        sizes = [sum(span.end - span.start for span in spans(batch["messages"][row])) for row in suspect]
-        found = pl.DataFrame({"row": suspect, "chars": pl.Series(sizes, dtype=pl.Int32)})
-        frame = batch.select(number, has_text().alias("applies")).join(
-            found, on="row", how="left", maintain_order="left"
-        )
-        chars = pl.col("chars").fill_null(0)
-        told = {"instruction_like": chars > 0, "injection_chars": chars}
-        return frame.select(pl.when("applies").then(value).alias(name) for name, value in told.items())
+        for row in np.unique(texts.sample[matched]).tolist():
+            own = texts.raw[np.searchsorted(texts.sample, row) : np.searchsorted(texts.sample, row + 1)]
+            chars[row] = sum(span.end - span.start for span in spans({"text": text} for text in own))
+        told = {"instruction_like": pl.Series(chars > 0), "injection_chars": pl.Series(chars)}
+        return pl.select(pl.when(pl.Series(texts.applies)).then(value).alias(name) for name, value in told.items())
+
+
+def _hinted(texts: Texts) -> npt.NDArray[np.bool_]:
+    """(m,) whether a message holds all that a pattern needs."""
+    from filters.spotting import count
+
+    messages = np.arange(len(texts.role) + 1)
+    present = count(texts.codes, texts.starts, messages[:-1], messages, _spotter()) > 0
+    groups = {group: label for label, group in enumerate(_groups())}
+    found = np.zeros(len(texts.role), dtype=np.bool_)
+    for needs in _NEEDS:
+        found |= present[:, [groups[group] for group in needs]].all(axis=1)
+    return found
+
+
+def _groups() -> list[tuple[str, ...]]:
+    return list(dict.fromkeys(group for needs in _NEEDS for group in needs))
+
+
+@cache
+def _spotter() -> "Spotter":
+    from filters.spotting import build
+
+    return build(_groups())

@@ -89,4 +89,4 @@ def test_shares_equal_the_reference(batch_of_answers, text, n):
 def test_words_are_cut_as_lengths_counts_them(batch_of_answers, text):
     batch = batch_of_answers([text])
     texts = read_texts(batch)
-    assert len(word_hashes(texts.codes[texts.starts[1] :])) == Lengths()(batch)["answer_words"].item()
+    assert len(word_hashes(texts.codes[texts.starts[1] :])) == Lengths()(texts)["answer_words"].item()

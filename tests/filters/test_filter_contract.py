@@ -88,7 +88,7 @@ def test_samples_without_text_have_null_text_scores(score, batch_of):
     if score.reads == ("messages",):
         found = score(batch_of(*NO_TEXT))
         # tokens are summed over a mixture: no text is no tokens, which is known
-        nulls = 0 if isinstance(score, TokenEstimate) else len(NO_TEXT)
+        nulls = 0 if isinstance(score.made, TokenEstimate) else len(NO_TEXT)
         assert found.null_count().row(0) == (nulls,) * found.width
 
 

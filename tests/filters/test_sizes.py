@@ -86,11 +86,11 @@ def test_words_lines_and_characters_against_slow_ones(batch_of_answers, text):
     texts = read_texts(batch)
     found = prose.measure(texts.codes, texts.starts, texts.answers)[:, 0]
     words = slow_words(text)
-    assert found[prose.WORDS] == len(words) == Lengths()(batch)["answer_words"].item()
+    assert found[prose.WORDS] == len(words) == Lengths()(texts)["answer_words"].item()
     assert found[prose.WORD_CHARS] == sum(map(len, words))
     assert found[prose.LONGEST_WORD] == max(map(len, words), default=0)
     assert found[prose.LINES] == sum(bool(line.strip()) for line in text.split("\n"))
-    assert found[prose.CHARS] == len(text.strip()) == Lengths()(batch)["answer_chars"].item()
+    assert found[prose.CHARS] == len(text.strip()) == Lengths()(texts)["answer_chars"].item()
 
 
 @pytest.mark.parametrize(

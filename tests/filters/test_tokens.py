@@ -1,6 +1,12 @@
+import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from filters.tokens import TokenEstimate
+from filters.answer import ANSWER_ROLES, bare
+from filters.texts import read_texts
+from filters.tokens import CHARS_PER_TOKEN, WIDE, TokenEstimate
+from shards.schema import ROLES
 
 
 @pytest.mark.parametrize(
@@ -26,10 +32,34 @@ from filters.tokens import TokenEstimate
     ],
 )
 def test_estimate_by_hand(batch_of, turns, expected):
-    assert TokenEstimate()(batch_of(turns)).row(0) == expected
+    assert TokenEstimate()(read_texts(batch_of(turns))).row(0) == expected
 
 
 def test_nothing_is_null(batch_of):
-    found = TokenEstimate()(batch_of([], [("user", "")], [("assistant", "a" * 4001)]))
+    found = TokenEstimate()(read_texts(batch_of([], [("user", "")], [("assistant", "a" * 4001)])))
     assert found.null_count().row(0) == (0, 0)
     assert found.rows() == [(0, 0), (0, 0), (1001, 1001)]
+
+
+def slow(names):
+    """The estimate for messages of some roles by expressions over lists of strings."""
+    turn = pl.element()
+    shown = bare(turn.filter(turn.struct.field("role").is_in(list(names))).struct.field("text"))
+    wide = shown.str.count_matches("[" + "".join(f"\\x{{{low:x}}}-\\x{{{high:x}}}" for low, high in WIDE) + "]")
+    narrow = shown.str.len_chars() - wide
+    tokens = wide + (narrow + CHARS_PER_TOKEN - 1) // CHARS_PER_TOKEN
+    return pl.col("messages").list.eval(tokens).list.sum().cast(pl.Int32)
+
+
+PARTS = ["a", "bcd", " ", "\n", "<image>", "\u00e9", "\u6c34", "\u3042", "\ud7a3", "\u1100", "\u3130", "\U00020000"]
+CHATS = st.lists(
+    st.lists(st.tuples(st.sampled_from(ROLES), st.lists(st.sampled_from(PARTS)).map("".join)), max_size=4), max_size=5
+)
+
+
+@settings(deadline=None)
+@given(CHATS)
+def test_the_estimate_is_that_of_slow_expressions(batch_of, chats):
+    batch = batch_of(*chats)
+    expected = batch.select(num_tokens=slow(ROLES), answer_tokens=slow(ANSWER_ROLES))
+    assert TokenEstimate()(read_texts(batch)).equals(expected)

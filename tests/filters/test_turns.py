@@ -1,6 +1,14 @@
-import pytest
+import re
+from itertools import pairwise
 
-from filters.turns import Turns
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from filters.answer import has_text
+from filters.texts import read_texts
+from filters.turns import REFUSAL, Turns
+from shards.schema import ROLES
 
 U, A, S = ("user", "q"), ("assistant", "a"), ("system", "s")
 
@@ -22,13 +30,16 @@ U, A, S = ("user", "q"), ("assistant", "a"), ("system", "s")
         ([("user", "q"), ("assistant", " ")], 1),
         ([("user", " "), A], 1),
         ([S], 2),
+        ([S, S], 2),
+        ([U, ("document", "text"), U], 0),
+        ([("user", " <image>"), ("assistant", "<image>"), ("user", "\u3000"), A], 2),
         ([A, U, ("assistant", "")], 2),
         ([("user", "<image>")], None),
     ],
 )
 def test_turn_defects(batch_of, turns, defects):
     neighbours = batch_of([U, A], turns, [U, A])
-    assert Turns()(neighbours)["turn_defects"].to_list() == [0, defects, 0]
+    assert Turns()(read_texts(neighbours))["turn_defects"].to_list() == [0, defects, 0]
 
 
 @pytest.mark.parametrize(
@@ -48,4 +59,36 @@ def test_turn_defects(batch_of, turns, defects):
     ],
 )
 def test_refusal(batch_of_answers, answer, refuses):
-    assert Turns()(batch_of_answers([answer]))["refusal"].to_list() == [refuses]
+    assert Turns()(read_texts(batch_of_answers([answer])))["refusal"].to_list() == [refuses]
+
+
+def slow(turns):
+    """Defects and refusal of a conversation that text filters apply to, turn by turn."""
+    bare = [(role, re.sub("<image>|<video>", "", text)) for role, text in turns]
+    refuses = any(re.search(REFUSAL, text) for role, text in bare if role in ("assistant", "document"))
+    if any(role == "document" for role, _ in turns):
+        return 0, refuses
+    rest = turns[1:] if turns[0][0] == "system" else turns
+    if not rest:
+        return 2, refuses
+    roles = [role for role, _ in rest]
+    wrong = (roles[0] != "user") + (roles[-1] != "assistant")
+    wrong += sum({a, b} != {"user", "assistant"} for a, b in pairwise(roles))
+    wrong += sum(role == "user" and not text.strip() for role, text in rest)
+    wrong += sum(role == "assistant" and not re.sub("<image>|<video>", "", text).strip() for role, text in rest)
+    return wrong, refuses
+
+
+PARTS = ["a", " ", "\u3000", "<image>", "<video>", "I cannot help", "Sorry, as an AI", "\u4f5c\u4e3aai"]
+TURNS = st.lists(
+    st.tuples(st.sampled_from(ROLES), st.lists(st.sampled_from(PARTS), max_size=3).map("".join)), max_size=5
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(TURNS, max_size=4))
+def test_turns_one_by_one(batch_of, chats):
+    batch = batch_of(*chats)
+    applies = batch.select(has_text()).to_series()
+    expected = [slow(turns) if said else (None, None) for turns, said in zip(chats, applies, strict=True)]
+    assert Turns()(read_texts(batch)).rows() == expected

@@ -125,7 +125,7 @@ def test_a_finding_is_marked_where_the_scores_say_it_lies(mix: Mix) -> None:
     ("asked", "options", "message"),
     [
         ("answer_chars", {"source": "other"}, "no source `other` in this mixture; one of: mine"),
-        ("lengths", {"at": 3}, "`lengths` has 7 scores; name one: answer_chars,"),
+        ("lengths", {"at": 3}, "`lengths` has 4 scores; name one: answer_chars,"),
         ("judge_domain", {"at": 3}, "is no number but String"),
         ("native_clip", {}, "has no score `native_clip`"),
     ],

@@ -9,7 +9,7 @@ from manifests.recipe import Entry, Exempt, Rules
 from manifests.rules import Predicate, compose, load_rule_set, parse
 
 CERTAIN = {"empty_answer", "placeholder_answer", "turn_defects"}
-NEEDED = ("lengths", "turns", "judge_domain")
+NEEDED = ("holdings",)
 
 
 def scores():
