@@ -168,6 +168,7 @@ def build(
                 )
                 mixtures[stage.mixture] = mixed
                 note("judge", mixed.judged)
+                note("compare", mixed.compared)
                 note("mix", mixed.mixed)
         reports = [_stage_report(stage.name, stage.epochs, mixtures[stage.mixture]) for stage in stages]
         passes = _passes(reports, mixtures, {stage.name: stage.mixture for stage in stages})

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
+from flows.comparing import compared_pairs, comparison_box
 from flows.mixes import Mix, by_key, score_columns
 from manifests.recipe import Rule
 from shards.errors import UsageError
@@ -38,7 +39,7 @@ class EntryStory(BaseModel):
     emitted: int
     rules: list[RuleStory]
     cluster: list[dict[str, Value]]
-    """Members of its duplicate cluster; empty where it stands alone."""
+    """Members of its duplicate cluster, as manifests.clusters.CLUSTERS; empty where it stands alone."""
     scores: dict[str, Value]
     states: dict[str, str]
     """Why a score is null."""
@@ -55,6 +56,8 @@ class Story(BaseModel):
     meta: str
     messages: list[dict[str, str]]
     pictures: list[dict[str, Value]]
+    compared: list[dict[str, Value]]
+    """Every comparison of one of its pictures with another, for whatever mixture, as flows.comparing.PAIRS."""
     videos: list[str]
     quarantine: dict[str, str] | None
     entries: list[EntryStory]
@@ -80,6 +83,7 @@ def explain(key: str, mixes: Iterable[Mix]) -> Story:
                 meta=sample["meta"],
                 messages=sample["messages"],
                 pictures=sample["images"],
+                compared=_compared(mix, [image["sha256"] for image in sample["images"]]),
                 videos=sample["videos"],
                 quarantine=None,
                 entries=stories,
@@ -95,11 +99,16 @@ def explain(key: str, mixes: Iterable[Mix]) -> Story:
                 meta="{}",
                 messages=[],
                 pictures=[],
+                compared=[],
                 videos=[],
                 quarantine=reasons,
                 entries=[],
             )
     raise UsageError(f"no finished mixture knows `{key}`; keys look like source/split/row, see `vlmix table`")
+
+
+def _compared(mix: Mix, shas: list[str]) -> list[dict[str, Value]]:
+    return compared_pairs(comparison_box(mix.store), pl.Series(shas, dtype=pl.String)).to_dicts()
 
 
 def _entries(mix: Mix, key: str) -> list[EntryStory]:

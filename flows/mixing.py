@@ -11,14 +11,15 @@ from pydantic import BaseModel
 
 from filters.judges.base import Judge
 from filters.phash import PerceptualHash
+from flows.comparing import PictureComparison, comparison_version
 from flows.executor import Runner, Steps
 from flows.importing import imported_digests
 from flows.judging import judge_stage
 from flows.scoring import FilterSet, identity, load_scores, picture_table, score_box
 from manifests.account import Told, report
-from manifests.clusters import Item
 from manifests.manifest import Digests, JudgeCounts, Manifest, read_manifest
 from manifests.mixture import DECISIONS, IDS, Mixture, Sources, SourceScores, columns_of, mix
+from manifests.near import Item
 from manifests.plan import PlannedStage
 from manifests.recipe import Recipe
 from manifests.tiles import sample_tiles
@@ -34,6 +35,8 @@ EXCLUDED_FILE: Final = "excluded.json"
 _READING: Final = {"split", "layout", "columns", "prompt", "native", "only", "pairs"}
 """Fields of a declaration that say how its raw files are read."""
 
+_HASHES: Final = ("phash", "phash_inner", "phash_mirror")
+
 Sourced = Mapping[str, tuple[Source, Box]]
 """Source name to its declaration and box of shards."""
 
@@ -45,7 +48,7 @@ class MixtureIndex(BaseModel):
 
 
 class Mixed(NamedTuple):
-    """A mixture and the work it took: rows asked of the judge, mixtures made.
+    """A mixture and the work it took: rows asked of the judge, pairs of pictures compared, mixtures made.
 
     `failed` counts calls of the judge that failed: with one, the box is written and not done.
     """
@@ -53,6 +56,7 @@ class Mixed(NamedTuple):
     box: Box
     manifest: Manifest
     judged: Steps
+    compared: Steps
     mixed: Steps
     failed: int = 0
 
@@ -77,7 +81,7 @@ def mixture_box(
         [stage.epochs, None if stage.targets is None else stage.targets.model_dump(mode="json")],
         {name: list(rows) for name, rows in stage.excluded.items()},
         [rule.model_dump(mode="json") for rule in stage.rules],
-        stage.dedup.model_dump(mode="json"),
+        stage.dedup.model_dump(mode="json") | comparison_version(stage.dedup),
         [
             entry.model_dump(mode="json", exclude={"source"}) | {"source": source_of[entry.id]}
             for entry in stage.entries
@@ -107,15 +111,16 @@ def make_mixture(
     """
     box = mixture_box(store, recipe, stage, source_of, sourced, filters, told)
     if box.done:
-        return Mixed(box, read_manifest(box.path), Steps(), Steps(0, 1))
+        return Mixed(box, read_manifest(box.path), Steps(), Steps(), Steps(0, 1))
     shards = {source_of[entry.id]: sourced[source_of[entry.id]][1] for entry in stage.entries}
     facts, judged, counts = _write_scores(runner, store, box, recipe, stage, source_of, sourced, filters, judge)
     failed = sum(count.error for count in counts.values())
     sources = StoredSources(box.path / SCORES_FILE, facts, stage)
     items = DedupItems(store, sources, shards)
-    mixture = mix(recipe, stage, sources, source_of, items, PictureTiles(shards))
+    compare = PictureComparison(store, shards, runner, keep=True)
+    mixture = mix(recipe, stage, sources, source_of, items, PictureTiles(shards), compare)
     manifest = write_mixture(box, recipe, mixture, facts, told=replace(told, judged=counts), final=not failed)
-    return Mixed(box, manifest, judged, Steps(1, 0), failed)
+    return Mixed(box, manifest, judged, compare.steps, Steps(1, 0), failed)
 
 
 def write_mixture(
@@ -277,21 +282,10 @@ class DedupItems:
             texts, on="key", how="left", maintain_order="left"
         )
         # A loop over rows: clustering works on Python values.
-        return [
-            Item(
-                key,
-                position,
-                tuple(image["sha256"] for image in group),
-                tuple(hashes[image["sha256"]] for image in group),
-                instruction,
-                text,
-                sum(image["width"] * image["height"] for image in group),
-            )
-            for key, position, group, instruction, text in rows.iter_rows()
-        ]
+        return [_item(hashes, *row) for row in rows.iter_rows()]
 
-    def _hashes(self, shards: Box) -> dict[str, int | None]:
-        """Perceptual hash of each distinct picture by SHA-256; None for flat pictures.
+    def _hashes(self, shards: Box) -> dict[str, tuple[int | None, ...]]:
+        """Perceptual hashes of each distinct picture by SHA-256, as `_HASHES`; None for flat pictures.
 
         Raises:
             StoreError: the measures that the mixture was made with are gone.
@@ -299,4 +293,19 @@ class DedupItems:
         if not score_box(self._store, shards, PerceptualHash()).done:
             remedy = "run `vlmix run build-sft-mix` again"
             raise StoreError(f"no PerceptualHash of the pictures in `{shards.name}`; {remedy}")
-        return dict(picture_table(self._store, PerceptualHash(), shards).select("sha256", "phash").iter_rows())
+        table = picture_table(self._store, PerceptualHash(), shards).select("sha256", *_HASHES)
+        return {row[0]: row[1:] for row in table.iter_rows()}
+
+
+def _item(
+    hashes: Mapping[str, tuple[int | None, ...]],
+    key: str,
+    position: int,
+    images: list[dict[str, str | int]],
+    instruction: int,
+    text: int,
+) -> Item:
+    shas = tuple(str(image["sha256"]) for image in images)
+    whole, inner, mirrors = (tuple(hashes[sha][place] for sha in shas) for place in range(len(_HASHES)))
+    pixels = sum(int(image["width"]) * int(image["height"]) for image in images)
+    return Item(key, position, shas, whole, instruction, text, pixels, inner, mirrors)

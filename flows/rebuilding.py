@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import polars as pl
 
+from flows.comparing import PictureComparison
+from flows.executor import LocalRunner
 from flows.mixes import Mix
 from flows.mixing import EXCLUDED_FILE, SCORES_FILE, DedupItems, PictureTiles, StoredSources
 from manifests.mixture import Mixture, SourceScores, mix
@@ -48,7 +50,8 @@ def stored(built: Mix, stage: PlannedStage) -> Stored:
 def mix_again(built: Mix, recipe: Recipe, stage: PlannedStage, inputs: Stored) -> Mixture:
     """The mixture of a stage, perhaps with other rules, from the inputs of a finished one."""
     items = DedupItems(built.store, inputs.sources, inputs.shards)
-    return mix(recipe, stage, inputs.sources, inputs.source_of, items, PictureTiles(inputs.shards))
+    compare = PictureComparison(built.store, inputs.shards, LocalRunner(None), keep=False)
+    return mix(recipe, stage, inputs.sources, inputs.source_of, items, PictureTiles(inputs.shards), compare)
 
 
 def rebuilt(built: Mix) -> Mixture:

@@ -12,7 +12,7 @@ from rich.table import Table
 from flows.build import Prepared
 from flows.console import terminal
 from flows.deciding import Decided
-from flows.explain import EntryStory, Story
+from flows.explain import EntryStory, Story, Value
 from flows.exporting import EntryExport, ExportReport, NativeExport
 from flows.finding import looping
 from flows.judge_counts import JudgeForecast
@@ -188,6 +188,8 @@ def print_story(story: Story) -> None:
     for picture in story.pictures:
         size = f"{picture['width']} x {picture['height']} {picture['format']}, {picture['size']} bytes"
         console.print(f"picture {str(picture['sha256'])[:16]}: {size} in {picture['pack']} at {picture['offset']}")
+    for pair in story.compared:
+        console.print(f"compared: {_compared(pair)}", soft_wrap=True)
     for video in story.videos:
         console.print(f"video: {escape(video)}")
     for entry in story.entries:
@@ -214,7 +216,21 @@ def _print_entry(console: Console, entry: EntryStory) -> None:
     console.print("null: " + ", ".join(f"{name} {state}" for name, state in entry.states.items()), soft_wrap=True)
     for member in entry.cluster:
         distance = "" if member["distance"] is None else f", {member['distance']} bits apart"
-        console.print(f"cluster: {member['key']} {member['reason']}{distance}", soft_wrap=True)
+        likeness = f", pictures: {member['likeness']}{_difference(member)}" if member["likeness"] else ""
+        console.print(f"cluster: {member['key']} {member['reason']}{distance}{likeness}", soft_wrap=True)
+
+
+def _compared(pair: Mapping[str, Value]) -> str:
+    """Two pictures and what a comparison said of them."""
+    left, right = (str(pair[name])[:16] for name in ("left", "right"))
+    mirrored = " in a mirror" if pair["mirrored"] else ""
+    verdict = "same" if pair["same"] else "not the same"
+    return f"{left} and {right}{mirrored}: {verdict}, {pair['sentence']}{_difference(pair)}"
+
+
+def _difference(found: Mapping[str, Value]) -> str:
+    value = found["difference"]
+    return f", difference {value:.2f}" if isinstance(value, float) else ""
 
 
 def print_exported(reports: Sequence[ExportReport], out: Path) -> None:

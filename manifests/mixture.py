@@ -10,9 +10,10 @@ import polars as pl
 from polars._typing import SchemaDict
 from pydantic import JsonValue
 
-from manifests.clusters import CLUSTERS, Item, find_clusters
+from manifests.clusters import CLUSTERS, find_clusters
 from manifests.emit import Emission, emit
 from manifests.manifest import Sizes
+from manifests.near import Compare, Item
 from manifests.order import hash_keys, ranks
 from manifests.plan import PlannedStage
 from manifests.recipe import Entry, Recipe
@@ -192,6 +193,7 @@ def mix(
     source_of: Mapping[str, str],
     items: Items,
     tiles: Tiles,
+    compare: Compare,
 ) -> Mixture:
     """Make the mixture of one stage.
 
@@ -202,6 +204,7 @@ def mix(
         source_of: entry id to source name.
         items: gives dedup what it must know.
         tiles: counts the tiles of pictures, for entries with `max_tiles`.
+        compare: compares pictures of near hashes, where dedup verifies.
     """
     verdicts: dict[str, Verdicts] = {}
     kept: dict[str, _Kept] = {}
@@ -211,7 +214,7 @@ def mix(
             mask = take_mask(recipe, stage, entry, source).to_numpy()
             verdicts[entry.id] = decide(source.scores, stage.predicates, entry).only(mask)
             kept[entry.id] = _kept(recipe, entry, source, verdicts[entry.id])
-    clusters = _clusters(stage, sources, source_of, kept, items)
+    clusters = _clusters(stage, sources, source_of, kept, items, compare)
     unique = _without_duplicates(stage, sources, source_of, kept, clusters)
     chosen = {entry.id: _capped(entry, unique[entry.id]) for entry in stage.entries}
     emission = emit(stage, {name: (each.held, ranks(each.hashes)) for name, each in chosen.items()})
@@ -247,7 +250,12 @@ def _kept(recipe: Recipe, entry: Entry, source: SourceScores, verdicts: Verdicts
 
 
 def _clusters(
-    stage: PlannedStage, sources: Sources, source_of: Mapping[str, str], kept: Mapping[str, _Kept], items: Items
+    stage: PlannedStage,
+    sources: Sources,
+    source_of: Mapping[str, str],
+    kept: Mapping[str, _Kept],
+    items: Items,
+    compare: Compare,
 ) -> pl.DataFrame:
     if stage.dedup.level == "off":
         return pl.DataFrame(schema=CLUSTERS)
@@ -256,7 +264,7 @@ def _clusters(
         # one sample may stand in several entries; it is one item, never its own duplicate
         rows = np.unique(np.concatenate([kept[entry.id].rows for entry in entries]))
         found += items(name, sources[name].scores["key"].gather(rows))
-    return find_clusters(found, stage.dedup)
+    return find_clusters(found, stage.dedup, compare)
 
 
 def _without_duplicates(

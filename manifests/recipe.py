@@ -94,13 +94,22 @@ class Dedup(Written):
     `pair`: same instruction, and pictures that are byte-identical, or near ones with the same answer too (a look-alike
     with another answer is another picture). `row`: same instruction and answer, and byte-identical or near pictures;
     for captions, where one prompt serves all. `picture`: pictures alone. `exact`: byte-identical pictures with the
-    same instruction. Rows without pictures are duplicates when all their text is the same. `distance` is in bits of
-    the 64-bit perceptual hash.
+    same instruction. Rows without pictures are duplicates when all their text is the same.
     """
 
     level: Literal["pair", "row", "picture", "exact", "off"] = "pair"
     distance: Annotated[int, Field(ge=0, le=16)] = 4
+    """Bits of the 64-bit perceptual hash within which two pictures are near."""
+    verify: bool = True
+    """Compare near pictures themselves; those that show something else are no duplicates. Without, hashes decide."""
+    flips: Literal["distinct", "same"] = "distinct"
+    """Whether a mirrored copy counts as the same picture."""
     keep: Literal["first", "largest"] = "first"
+
+    @property
+    def looks(self) -> bool:
+        """Whether pictures of other bytes may be the same."""
+        return self.level in {"pair", "row", "picture"}
 
 
 class Frames(Written):

@@ -4,6 +4,7 @@
     pictures/SOURCE/FP    downloaded or unpacked pictures           sources/gather.py
     shards/SOURCE/FP      samples, picture packs, quarantine        sources/convert.py
     scores/SOURCE/FP      score tables                              flows/scoring.py
+    likeness/pictures/FP  pairs of pictures that were compared      flows/comparing.py
     mixtures/RECIPE.STAGE/FP   decisions, clusters, ids, manifest, report
     runs/RECIPE/FP        run manifests
     imported/SOURCE/NAME.parquet   ratings of others            flows/importing.py

@@ -1,6 +1,6 @@
 """Which rows a report shows: few, spread over rules and sources, the same ones every time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,11 +23,16 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One shown member of a cluster; `distance` in bits, null without pictures and for the kept one."""
+    """One shown member of a cluster; `distance` in bits, null without pictures and for the kept one.
+
+    `likeness` and `difference` are what a comparison of the pictures said, null where none was made.
+    """
 
     place: Place
     distance: int | None
     reason: str
+    likeness: str | None
+    difference: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,7 @@ def _spread(rows: pl.DataFrame, most: int) -> tuple[Place, ...]:
 
 
 def _clusters(clusters: pl.DataFrame, rows: pl.DataFrame) -> tuple[Cluster, ...]:
-    """Clusters, the reasons for which rows joined them taking turns."""
+    """Clusters, the reasons for which rows joined them taking turns; of a reason those that differ most come first."""
     # a key that stands in several entries is shown once
     kept_rows = rows.filter(pl.col("verdict") == "keep").sort("entry").unique("key", keep="first", maintain_order=True)
     members = clusters.join(kept_rows.select("key", "entry", "spread"), on="key")
@@ -122,10 +127,11 @@ def _clusters(clusters: pl.DataFrame, rows: pl.DataFrame) -> tuple[Cluster, ...]
         .group_by("cluster", maintain_order=True)
         .agg(
             pl.col("reason").filter(pl.col("duplicate_of").is_not_null()).first().alias("kind"),
+            pl.col("difference").max(),
             pl.col("spread").min(),
         )
         .drop_nulls("kind")
-        .sort("spread", "cluster")
+        .sort("difference", "spread", "cluster", descending=[True, False, False], nulls_last=True)
         .with_columns(pl.int_range(pl.len()).over("kind").alias("turn"))
         .sort("turn", "kind", "spread", "cluster")
         .head(CLUSTERS)
@@ -138,9 +144,5 @@ def _cluster(name: str, members: pl.DataFrame) -> Cluster:
     ordered = members.with_columns(pl.col("duplicate_of").is_not_null().alias("duplicate")).sort(
         "duplicate", "distance", "key", descending=[False, True, False], nulls_last=True
     )
-    shown: Sequence[tuple[str, str, int | None, str]] = (
-        ordered.select("entry", "key", "distance", "reason").head(MEMBERS).rows()
-    )
-    return Cluster(
-        name, members.height, tuple(Member((entry, key), bits, reason) for entry, key, bits, reason in shown)
-    )
+    shown = ordered.select("entry", "key", "distance", "reason", "likeness", "difference").head(MEMBERS).rows()
+    return Cluster(name, members.height, tuple(Member((entry, key), *rest) for entry, key, *rest in shown))

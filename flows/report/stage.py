@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from markupsafe import Markup
 
@@ -10,7 +11,7 @@ from flows.report.card import SIDE_BY_SIDE, Card, card
 from flows.report.distribution import Distribution, distributions
 from flows.report.funnel import Step, funnel, tallies
 from flows.report.number import count, percent, short
-from flows.report.pick import Cluster, Picks, Place, pick
+from flows.report.pick import Cluster, Member, Picks, Place, pick
 from flows.report.view import Samples, SampleView, StageView
 from manifests.manifest import Counts, DomainCounts, EntryReport, Manifest
 from manifests.plan import take_words
@@ -67,6 +68,15 @@ class Chart:
     spread: Distribution
     svg: Markup
     logarithmic: bool
+
+
+LIKENESS_WORDS: Final = {
+    "equal": "equal pixels",
+    "agrees": "pictures agree everywhere",
+    "edge": "only a caption at the edge differs",
+    "flat": "pictures without contrast",
+}
+"""What a comparison says of pictures that are the same, for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +211,18 @@ def _rules(stage: StageView, rules: Mapping[str, Rule]) -> tuple[RuleLine, ...]:
 def _cluster(cluster: Cluster, found: Mapping[Place, SampleView], rules: Mapping[str, Rule]) -> ClusterLine:
     cards = []
     for member in cluster.members:
-        reason = member.reason.replace("_", " ")
-        bits = "" if member.distance is None else f", {member.distance} bit{'' if member.distance == 1 else 's'} apart"
         kept = member.reason == "kept"
-        note = "" if kept else f"{reason}{bits}"
+        note = "" if kept else _why(member)
         cards.append(card(found[member.place], rules, SIDE_BY_SIDE, verdict="keep" if kept else "duplicate", note=note))
     return ClusterLine(cluster, tuple(cards), cluster.size - len(cluster.members))
+
+
+def _why(member: Member) -> str:
+    """What made a row a duplicate: the reason, bits between hashes, and what a comparison of the pictures said."""
+    words = [member.reason.replace("_", " ")]
+    if member.distance is not None:
+        words.append(f"{member.distance} bit{'' if member.distance == 1 else 's'} apart")
+    if member.likeness is not None:
+        found = LIKENESS_WORDS.get(member.likeness, member.likeness)
+        words.append(found if member.difference is None else f"{found} (difference {member.difference:.2f})")
+    return ", ".join(words)

@@ -17,9 +17,10 @@ from flows.report.svg import FRAME
 from flows.report.thumbnail import thumbnail
 from flows.report.view import ReportView, SampleView, SourceView, StageView, TruthLine, TruthView
 from manifests.account import Told, report
-from manifests.clusters import CLUSTERS, Item
+from manifests.clusters import CLUSTERS
 from manifests.manifest import Counts, Digests, Unresolved
 from manifests.mixture import DECISIONS, SourceScores, mix
+from manifests.near import Compared, Item, Pair
 from manifests.plan import PlannedStage, SourceFacts, plan
 from manifests.recipe import Recipe, Rule
 
@@ -90,6 +91,11 @@ def tiles(source: str, keys: pl.Series, most: int) -> pl.Series:
     raise AssertionError(f"{source}: {len(keys)} samples, at most {most}")
 
 
+def compare(pairs: Sequence[Pair]) -> dict[Pair, Compared]:
+    """Pictures of other bytes are the same but for a caption, and differ the more the later they stand."""
+    return {pair: Compared(True, "edge", int(pair.right.rsplit("/", 1)[1]) / 1000) for pair in pairs}
+
+
 def recipe(rules: Sequence[Mapping[str, object]] = RULES) -> Recipe:
     """Three entries of two sources in two domains."""
     source = {"layout": "table", "files": "x.json"}
@@ -107,7 +113,7 @@ def staged(written: Recipe, rows: int = 120) -> tuple[PlannedStage, StageView]:
     sources = {name: source_scores(name, rows) for name in set(names.values())}
     facts = {("sft", e): SourceFacts(name=n, licence="x", rows=rows, status="resolved") for e, n in names.items()}
     stage = plan(written, facts, SCORES).stages[0]
-    mixture = mix(written, stage, sources, names, items, tiles)
+    mixture = mix(written, stage, sources, names, items, tiles, compare)
     digests = Digests(ids="1" * 64, decisions="2" * 64, clusters="3" * 64)
     manifest = report(written, stage, sources, names, mixture, told=Told("tiny", True), digests=digests)
     scores = pl.concat([sources[name].scores for name in sorted(sources)])
@@ -472,6 +478,21 @@ def test_dropped_rows_cover_rules_and_sources(stage: StageView) -> None:
         order.index(decided[place] or "") for place in picks.dropped
     )
     assert len(picks.places()) == len(set(picks.places())) <= MOST_SAMPLES
+
+
+def test_clusters_that_differ_most_are_shown() -> None:
+    many = staged(recipe(), 400)[1]
+    shown = [member.difference for cluster in pick(many).clusters for member in cluster.members if member.likeness]
+    found = many.clusters["difference"].drop_nulls().sort(descending=True)
+    assert sorted(shown, reverse=True) == found[: len(shown)].to_list()
+    assert 0 < len(shown) < len(found)
+
+
+def test_clusters_say_what_decided(stage: StageView, page: str) -> None:
+    members = stage.clusters.drop_nulls("likeness")
+    assert members.height
+    for difference in members["difference"]:
+        assert f"0 bits apart, only a caption at the edge differs (difference {difference:.2f})" in page
 
 
 def test_clusters_show_the_kept_row_first(stage: StageView) -> None:

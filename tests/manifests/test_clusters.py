@@ -1,3 +1,5 @@
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -6,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from manifests.clusters import CLUSTERS, Item, find_clusters
+from manifests.clusters import CLUSTERS, MOST_COMPARED, find_clusters
+from manifests.near import Compare, Compared, Item, Pair
 from manifests.recipe import Dedup
 
 LEVELS = ("pair", "row", "picture", "exact", "off")
@@ -26,10 +29,32 @@ def gallery(key: str, *pictures: tuple[str, int | None], instruction: int = 1, t
     return Item(key, 0, tuple(sha for sha, _ in pictures), tuple(near for _, near in pictures), instruction, text, 100)
 
 
-def duplicates(items: list[Item], **policy: Any) -> dict[str, tuple[str, int | None, str]]:
-    """key -> (duplicate_of, distance, reason)"""
-    frame = find_clusters(items, Dedup(**policy)).filter(pl.col("duplicate_of").is_not_null())
-    return {key: (of, distance, reason) for key, _, of, distance, reason in frame.iter_rows()}
+class Eyes:
+    """Compares pictures by what they are said to show; unnamed ones show what nothing else does."""
+
+    def __init__(self, *same: set[str]) -> None:
+        self.same = same
+        self.asked: list[Pair] = []
+
+    def __call__(self, pairs: Sequence[Pair]) -> Mapping[Pair, Compared]:
+        self.asked += pairs
+        return {pair: self.look(pair) for pair in pairs}
+
+    def look(self, pair: Pair) -> Compared:
+        shown = {pair.left, f"mirrored {pair.right}" if pair.mirrored else pair.right}
+        same = any(shown <= each for each in self.same)
+        return Compared(same, "agrees" if same else "inside", 0.05 if same else 0.87654)
+
+
+def unasked(pairs: Sequence[Pair]) -> Mapping[Pair, Compared]:
+    raise AssertionError(f"without `verify` nobody compares {pairs}")
+
+
+def duplicates(items: list[Item], compare: Compare = unasked, **policy: Any) -> dict[str, tuple[str, int | None, str]]:
+    """key -> (duplicate_of, distance, reason); hashes decide unless `verify` is said."""
+    dedup = Dedup(**{"verify": False, **policy})
+    frame = find_clusters(items, dedup, compare).filter(pl.col("duplicate_of").is_not_null())
+    return {key: (of, distance, reason) for key, _, of, distance, reason, *_ in frame.iter_rows()}
 
 
 # What the second of two rows is at levels pair, row, picture, exact: B same_bytes, N near_picture, T same_text, - kept.
@@ -66,15 +91,15 @@ def test_text_only_rows_go_by_all_their_text(level: str) -> None:
 
 
 def test_off_finds_nothing() -> None:
-    frame = find_clusters([item("a"), item("b")], Dedup(level="off"))
+    frame = find_clusters([item("a"), item("b")], Dedup(level="off"), unasked)
     assert frame.height == 0
     assert frame.schema == CLUSTERS
 
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_nothing_and_single_rows_give_an_empty_table(level: str) -> None:
-    assert find_clusters([], Dedup(level=level)).schema == CLUSTERS
-    assert find_clusters([item("a")], Dedup(level=level)).rows() == []
+    assert find_clusters([], Dedup(level=level), unasked).schema == CLUSTERS
+    assert find_clusters([item("a")], Dedup(level=level), unasked).rows() == []
 
 
 def test_members_do_not_chain() -> None:
@@ -103,7 +128,7 @@ def test_the_first_in_published_order_is_kept() -> None:
         "s/train/101": ("s/train/99", 0, "same_bytes"),
         "s/train/1000": ("s/train/99", 0, "same_bytes"),
     }
-    assert set(find_clusters(rows, Dedup())["cluster"]) == {"s/train/99"}
+    assert set(find_clusters(rows, Dedup(), unasked)["cluster"]) == {"s/train/99"}
 
 
 def test_sources_stand_in_order_of_their_names() -> None:
@@ -114,12 +139,12 @@ def test_sources_stand_in_order_of_their_names() -> None:
 
 def test_the_table_lists_kept_first_and_is_named_by_the_first_member() -> None:
     items = [item("a", pixels=1), item("b", pixels=9), item("c", pixels=5), text_only("t", 3), text_only("s", 3)]
-    assert find_clusters(items, Dedup(keep="largest")).rows() == [
-        ("b", "a", None, None, "kept"),
-        ("a", "a", "b", 0, "same_bytes"),
-        ("c", "a", "b", 0, "same_bytes"),
-        ("s", "s", None, None, "kept"),
-        ("t", "s", "s", None, "same_text"),
+    assert find_clusters(items, Dedup(keep="largest"), unasked).rows() == [
+        ("b", "a", None, None, "kept", None, None),
+        ("a", "a", "b", 0, "same_bytes", None, None),
+        ("c", "a", "b", 0, "same_bytes", None, None),
+        ("s", "s", None, None, "kept", None, None),
+        ("t", "s", "s", None, "same_text", None, None),
     ]
 
 
@@ -171,6 +196,117 @@ def test_distance_zero_still_joins_equal_hashes() -> None:
     assert duplicates(items, distance=0) == {"b": ("a", 0, "near_picture")}
 
 
+# comparing pictures
+
+
+def test_a_near_picture_that_shows_something_else_stays() -> None:
+    items = [item("a", "x", 0b0), item("b", "y", 0b1), item("c", "z", 0b11)]
+    eyes = Eyes({"x", "z"})
+    assert duplicates(items, eyes, verify=True) == {"c": ("a", 2, "near_picture")}
+    # the look-alike was kept, and the third compared with it too: it is nearer
+    assert sorted(eyes.asked) == [("x", "y", False), ("x", "z", False), ("y", "z", False)]
+
+
+def test_what_the_comparison_said_stands_in_the_table() -> None:
+    items = [gallery("a", ("x", 0), ("p", 0)), gallery("b", ("x", 0), ("q", 0b1)), item("c", "x", 0), item("d", "x", 0)]
+    frame = find_clusters(items, Dedup(), Eyes({"p", "q"}))
+    assert frame.select("key", "reason", "likeness", "difference").rows() == [
+        ("a", "kept", None, None),
+        ("b", "near_picture", "agrees", 0.05),
+        ("c", "kept", None, None),
+        ("d", "same_bytes", None, None),
+    ]
+
+
+def test_pictures_of_a_gallery_must_all_be_the_same() -> None:
+    items = [gallery("a", ("x", 0), ("p", 0)), gallery("b", ("y", 1), ("q", 1)), gallery("c", ("y", 1), ("r", 1))]
+    assert duplicates(items, Eyes({"x", "y"}, {"p", "r"}), verify=True) == {"c": ("a", 1, "near_picture")}
+
+
+def test_copies_cost_one_comparison_each() -> None:
+    names = [f"p{number}" for number in range(40)]
+    eyes = Eyes(set(names))
+    items = [item(name, name, 0) for name in names]
+    assert duplicates(items, eyes, verify=True) == {name: ("p0", 0, "near_picture") for name in names[1:]}
+    assert sorted(eyes.asked) == sorted(Pair("p0", name) for name in names[1:])
+
+
+def test_one_row_is_compared_with_the_nearest_ones_only() -> None:
+    items = [item(f"{number:03}", f"p{number:03}", 0) for number in range(100)]
+    eyes = Eyes()
+    assert duplicates(items, eyes, verify=True) == {}
+    assert len(eyes.asked) == len(set(eyes.asked))
+    assert Counter(pair.right for pair in eyes.asked)["p099"] == MOST_COMPARED
+
+
+@pytest.mark.parametrize("level", ["exact", "off"])
+def test_levels_without_looks_compare_nothing(level: str) -> None:
+    assert duplicates([item("a", "x", 0), item("b", "y", 0)], unasked, level=level, verify=True) == {}
+
+
+def seen(key: str, picture: str, *, whole: int, inner: int = 0, mirror: int = 0) -> Item:
+    return Item(key, 0, (picture,), (whole,), 1, 11, 100, (inner,), (mirror,))
+
+
+FAR, FAR_TOO = 0xFFFF << 40, 0xFFFF << 20
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_crop_is_found_by_the_inside_of_the_other(first: bool) -> None:
+    whole, crop = seen("w", "x", whole=0, inner=FAR), seen("c", "y", whole=FAR ^ 0b111, inner=FAR_TOO)
+    kept, other = (whole, crop) if first else (crop, whole)
+    items = [kept._replace(key="a"), other._replace(key="b")]
+    assert duplicates(items, Eyes({"x", "y"}), verify=True) == {"b": ("a", 3, "near_picture")}
+    assert duplicates(items, verify=False) == {}
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_mirrored_copy_is_another_picture_unless_flips_are_the_same(verify: bool) -> None:
+    items = [seen("a", "x", whole=0, mirror=FAR), seen("b", "y", whole=FAR ^ 1, mirror=0b11)]
+    eyes = Eyes({"x", "mirrored y"})
+    assert duplicates(items, eyes, verify=verify, flips="same") == {"b": ("a", 1, "mirrored_picture")}
+    assert duplicates(items, eyes, verify=verify) == {}
+
+
+def test_a_picture_that_is_near_in_both_ways_is_looked_at_in_both() -> None:
+    items = [seen("a", "x", whole=0, mirror=0), seen("b", "y", whole=0, mirror=0)]
+    eyes = Eyes({"x", "mirrored y"})
+    assert duplicates(items, eyes, verify=True, flips="same") == {"b": ("a", 0, "mirrored_picture")}
+    assert eyes.asked == [("x", "y", False), ("x", "y", True)]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from("pqrstuvw"), st.integers(0, 7)), max_size=14),
+    st.frozensets(st.sampled_from("pqrstuvw")),
+    st.randoms(use_true_random=False),
+)
+def test_comparisons_decide_as_if_all_were_known(
+    drawn: list[tuple[str, int]], alike: frozenset[str], random: Any
+) -> None:
+    bits = {picture: near for picture, near in reversed(drawn)}
+    items = [
+        item(f"s/train/{row}", picture, bits[picture])._replace(position=row) for row, (picture, _) in enumerate(drawn)
+    ]
+    eyes = Eyes(set(alike))
+    found = duplicates(items, eyes, verify=True)
+    kept: list[Item] = []
+    for one in sorted(items, key=place):
+        hits = [
+            (other.pictures != one.pictures, (one.hashes[0] ^ other.hashes[0]).bit_count(), rank)
+            for rank, other in enumerate(kept)
+            if one.pictures == other.pictures or {one.pictures[0], other.pictures[0]} <= alike
+        ]
+        if hits:
+            assert found.pop(one.key)[0] == kept[min(hits)[2]].key
+        else:
+            kept.append(one)
+    assert found == {}
+    assert len(eyes.asked) == len(set(eyes.asked))
+    again = find_clusters(random.sample(items, len(items)), Dedup(), Eyes(set(alike)))
+    assert_frame_equal(again, find_clusters(items, Dedup(), eyes))
+
+
 # a slow reference: compare with every kept row
 
 
@@ -205,9 +341,13 @@ def reference(items: list[Item], dedup: Dedup) -> dict[str, tuple[str, int | Non
     found = {}
     for one in sorted(items, key=lambda each: (-each.pixels if dedup.keep == "largest" else 0, *place(each))):
         matches = [(rank, other, duplicate(other, one, dedup)) for rank, other in enumerate(kept)]
-        hits = [(match[0] or 0, rank, other.key, *match) for rank, other, match in matches if match]
+        hits = [
+            (match[1] == "near_picture", match[0] or 0, rank, other.key, *match)
+            for rank, other, match in matches
+            if match
+        ]
         if hits:
-            found[one.key] = min(hits)[2:]
+            found[one.key] = min(hits)[3:]
         else:
             kept.append(one)
     return found
@@ -255,6 +395,7 @@ POLICIES = st.builds(
     Dedup,
     level=st.sampled_from(LEVELS[:4]),
     distance=st.integers(0, 6),
+    verify=st.just(False),
     keep=st.sampled_from(["first", "largest"]),
 )
 
@@ -262,9 +403,9 @@ POLICIES = st.builds(
 @settings(max_examples=150, deadline=None)
 @given(samples(), POLICIES, st.randoms(use_true_random=False))
 def test_equals_the_reference_in_any_order(items: list[Item], dedup: Dedup, random: Any) -> None:
-    frame = find_clusters(items, dedup)
+    frame = find_clusters(items, dedup, unasked)
     assert duplicates(items, **dedup.model_dump()) == reference(items, dedup)
-    assert_frame_equal(find_clusters(random.sample(items, len(items)), dedup), frame)
+    assert_frame_equal(find_clusters(random.sample(items, len(items)), dedup, unasked), frame)
     assert frame["key"].is_unique().all()
     for _, members in frame.group_by("cluster"):
         assert members.height > 1

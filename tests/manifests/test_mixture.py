@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from manifests.account import Told, report
-from manifests.clusters import CLUSTERS, Item
+from manifests.clusters import CLUSTERS
 from manifests.manifest import Digests, Manifest, Sizes
 from manifests.mixture import DECISIONS, IDS, Items, Mixture, SourceScores, mix
+from manifests.near import Compared, Item, Pair
 from manifests.plan import SourceFacts, plan
 from manifests.recipe import Dedup, Entry, Recipe, Rule, Rules
 from manifests.targets import Targets
@@ -58,6 +59,11 @@ def source(name: str, rows: Sequence[Row], quarantined: Sequence[int] = ()) -> S
     return SourceScores(name, "cc0", f"shards-{name}", published, reasons, {"marker_added": 1}, scores)
 
 
+def unasked(pairs: Sequence[Pair]) -> Mapping[Pair, Compared]:
+    """No sample of these tests has pictures."""
+    raise AssertionError(f"{pairs}")
+
+
 def items_of(sources: Mapping[str, SourceScores]) -> Items:
     def items(name: str, keys: pl.Series) -> list[Item]:
         assert keys.is_unique().all()
@@ -93,7 +99,7 @@ def made(
     lists = {("sft", entry.id): EXCLUDED for entry in entries if entry.take.kind == "exclude"}
     mine = plan(recipe, facts, SCORES, excluded=lists)
     (stage,) = mine.stages
-    mixture = mix(recipe, stage, by_name, source_of, items_of(by_name), tiles)
+    mixture = mix(recipe, stage, by_name, source_of, items_of(by_name), tiles, unasked)
     digests = Digests(ids=digest(mixture.ids), decisions=digest(mixture.decisions), clusters=digest(mixture.clusters))
     return mixture, report(
         recipe, stage, by_name, source_of, mixture, told=Told("tiny", mine.faithful()), digests=digests
@@ -274,7 +280,7 @@ def test_a_lost_row_is_noticed() -> None:
     facts = {("sft", "a"): SourceFacts(name="s", licence="cc0", rows=2, status="resolved")}
     (stage,) = plan(recipe, facts, SCORES).stages
     sources = {"s": source("s", good(1, 2))}
-    mixture = mix(recipe, stage, sources, {"a": "s"}, items_of(sources), tiles)
+    mixture = mix(recipe, stage, sources, {"a": "s"}, items_of(sources), tiles, unasked)
     part = mixture.parts["a"]
     broken = replace(mixture, parts={"a": part._replace(outcome=part.outcome * 0)})
     with pytest.raises(ConservationError, match=r"mixture `mine\.sft`: `keep` is 2, its parts add up to 0"):

@@ -53,7 +53,14 @@ CLASSES = {
     "down": (5, "download_503", TRIES),
 }
 PASSING = {"loris", "short", "down"}
-BOUNDS = {"timeout": 20.0, "deadline": 10.0, "retries": TRIES - 1, "backoff": 0.01, "max_bytes": 1 << 20, "per_host": 16}
+BOUNDS = {
+    "timeout": 20.0,
+    "deadline": 10.0,
+    "retries": TRIES - 1,
+    "backoff": 0.01,
+    "max_bytes": 1 << 20,
+    "per_host": 16,
+}
 
 CHILD = """
 import json, sys
