@@ -39,7 +39,7 @@ BAD = {
     ),
     "judge is off": (
         f"name: x\njudge: 'off'\nrules: {{extends: [default]}}\nentries: [{ENTRY}]\n",
-        "needs score `quality`, but the recipe says `judge: off`",
+        "needs score `quality_jump`, but the recipe says `judge: off`",
     ),
     "key that stands twice": (f"name: x\nname: y\nentries: [{ENTRY}]\n", "`name` stands twice"),
     "name that leaves the store": (f"name: ..\nentries: [{ENTRY}]\n", "`name`"),
