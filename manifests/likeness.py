@@ -168,7 +168,9 @@ def _compared(first: Image.Image, second: Image.Image, placement: Placement) -> 
         return Likeness(False, "apart", correlation=placement.correlation, covered=covered)
     mine, other = _matched(mine, other, placement)
     fine, printed = _differences(mine, other)
-    worst = np.maximum(fine, _spread(_differences(_reduced(mine), _reduced(other))[0], fine.shape))
+    worst = fine
+    if min(mine.shape) >= WINDOW * _COARSER:  # a thin strip has no window at a quarter of its size
+        worst = np.maximum(fine, _spread(_differences(_reduced(mine), _reduced(other))[0], fine.shape))
     bound = min(max(_BEYOND * _usual(worst[printed]), _LEAST), _MOST)
     found = regions_of(worst, bound, mine.shape)
     captions = captions_among(found, mine, other)

@@ -181,3 +181,10 @@ def test_pictures_are_shrunk_not_grown(size: tuple[int, int]) -> None:
     array = shrunk(Image.new("RGB", size, "white"))
     assert max(array.shape) == min(SIDE, max(size))
     assert array.dtype == np.uint8 and min(array.shape) >= 1
+
+
+@pytest.mark.parametrize("height", [9, 17, 18, 20, 35, 36, 37])
+def test_thin_strips_are_compared(height: int) -> None:
+    strip = np.random.default_rng(height).integers(0, 256, (height, 300), dtype=np.uint8)
+    assert not likeness(strip, strip[::-1].copy()).same
+    assert likeness(strip, strip.copy()).same
