@@ -31,6 +31,16 @@ def _starts_with(data: Bytes, place: int, end: int, marker: Bytes) -> bool:
 
 
 @compiled
+def marker_size(data: Bytes, place: int, end: int) -> int:
+    """Bytes of the picture or video marker that starts at `place` of a text which ends at `end`; 0 without one."""
+    if data[place] != _OPEN:
+        return 0
+    if _starts_with(data, place, end, _IMAGE):
+        return len(_IMAGE)
+    return len(_VIDEO) if _starts_with(data, place, end, _VIDEO) else 0
+
+
+@compiled
 def code_points(data: Bytes, offsets: Indices) -> tuple[Codes, Indices]:
     """Code points of texts in valid UTF-8 (Arrow strings are), markers left out.
 
@@ -50,11 +60,9 @@ def code_points(data: Bytes, offsets: Indices) -> tuple[Codes, Indices]:
         while place < end:
             first = np.uint32(data[place])
             if first < _ASCII:
-                if first == _OPEN and _starts_with(data, place, end, _IMAGE):
-                    place += len(_IMAGE)
-                    continue
-                if first == _OPEN and _starts_with(data, place, end, _VIDEO):
-                    place += len(_VIDEO)
+                marker = marker_size(data, place, end)
+                if marker:
+                    place += marker
                     continue
                 codes[size] = first
                 place += 1

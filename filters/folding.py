@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from filters.compiled import compiled
-from filters.decoding import _IMAGE, _VIDEO, _starts_with
+from filters.decoding import marker_size
 
 Bytes = npt.NDArray[np.uint8]
 Indices = npt.NDArray[np.int64]
@@ -63,10 +63,9 @@ def _read(data: Bytes, place: int, end: int) -> tuple[int, int]:
     """The code point at a place and its bytes; a marker reads as a space."""
     first = np.int64(data[place])
     if first < _FIRST_OF_TWO:
-        if first == _OPEN and _starts_with(data, place, end, _IMAGE):
-            return _BLANK, len(_IMAGE)
-        if first == _OPEN and _starts_with(data, place, end, _VIDEO):
-            return _BLANK, len(_VIDEO)
+        marker = marker_size(data, place, end)
+        if marker:
+            return _BLANK, marker
         return int(first), 1
     second = np.int64(data[place + 1] & 0x3F)
     if first < _FIRST_OF_THREE:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from filters.code_bits import ALNUM, LINE_END, SPECIAL, Bits
 from filters.compiled import compiled
+from filters.repeats import window_hashes
 from filters.tables import BASE, ONE, Codes, Hashes, Offsets, count_equal, maybe_repeated
 
 Row = npt.NDArray[np.float64]
@@ -68,32 +69,12 @@ def repeated_share(hashes: Hashes) -> float:
 
 
 @compiled
-def windows(values: Hashes, n: int) -> Hashes:
-    """Hash of each n values in a row; none where there are fewer."""
-    count = max(len(values) - n + 1, 0)
-    found = np.empty(count, dtype=np.uint64)
-    if count == 0:
-        return found
-    oldest = ONE
-    for _ in range(n):
-        oldest = oldest * BASE
-    value = np.uint64(0)
-    for i in range(len(values)):
-        value = value * BASE + values[i]
-        if i >= n:
-            value = value - oldest * values[i - n]
-        if i >= n - 1:
-            found[i - n + 1] = value
-    return found
-
-
-@compiled
 def char_ngrams(text: Codes, n: int) -> Hashes:
     """Hash of each n characters in a row; none where there are fewer."""
     values = np.empty(len(text), dtype=np.uint64)
     for i in range(len(text)):
         values[i] = np.uint64(text[i]) + ONE
-    return windows(values, n)
+    return window_hashes(values, n, BASE)
 
 
 @compiled
@@ -141,7 +122,7 @@ def juicer_rows(codes: Codes, starts: Offsets, bits: Bits, lowered: Codes, n: in
                 length = 0
         words, count = refined_words(text, bits, lowered)
         rows[0, i] = frequent_share(char_ngrams(text, n))
-        rows[1, i] = repeated_share(windows(words, n))
+        rows[1, i] = repeated_share(window_hashes(words, n, BASE))
         rows[2, i] = special / len(text)
         rows[3, i] = alnum / len(text)
         rows[4, i] = len(text) / (lines + (length > 0))

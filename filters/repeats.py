@@ -123,22 +123,31 @@ def unit_hashes(words: Hashes, ends: npt.NDArray[np.uint8], end: int) -> Hashes:
 
 
 @compiled
-def ngram_hashes(words: Hashes, n: int) -> Hashes:
-    """Hash of each n-gram of words, in order; none where there are fewer than n words."""
-    count = max(len(words) - n + 1, 0)
-    ngrams = np.empty(count, dtype=np.uint64)
+def window_hashes(values: Hashes, n: int, base: np.uint64) -> Hashes:
+    """Polynomial in `base` of each n values in a row; none where there are fewer."""
+    count = max(len(values) - n + 1, 0)
+    found = np.empty(count, dtype=np.uint64)
     if count == 0:
-        return ngrams
+        return found
     oldest = np.uint64(1)
     for _ in range(n):
-        oldest = oldest * _BASE
+        oldest = oldest * base
     value = np.uint64(0)
-    for i in range(len(words)):
-        value = value * _BASE + words[i]
+    for i in range(len(values)):
+        value = value * base + values[i]
         if i >= n:
-            value = value - oldest * words[i - n]
+            value = value - oldest * values[i - n]
         if i >= n - 1:
-            ngrams[i - n + 1] = mixed(value)
+            found[i - n + 1] = value
+    return found
+
+
+@compiled
+def ngram_hashes(words: Hashes, n: int) -> Hashes:
+    """Hash of each n-gram of words, in order; none where there are fewer than n words."""
+    ngrams = window_hashes(words, n, _BASE)
+    for i in range(len(ngrams)):
+        ngrams[i] = mixed(ngrams[i])
     return ngrams
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
-from filters.answer import ANSWER_ROLES, answers, roles
+from filters.answer import ANSWER_ROLES, answers, has_text, roles
 from filters.base import Columns, Filter, TextFilter
 from filters.char_run import CharRuns
 from filters.duplicates import DuplicateShares
@@ -129,7 +129,7 @@ class Student:
         """Scores of each sample."""
         loaded = _load(self.path, self.sha256)
         grades = pl.Series(guess(design(batch, loaded.edges), loaded.weights, loaded.head.bias), dtype=pl.Float64)
-        applies = batch.select(answers().is_not_null()).to_series()
+        applies = batch.select(has_text()).to_series()
         half = loaded.head.half_width
         ends = (grades, (grades - half).clip(0.0, BEST), (grades + half).clip(0.0, BEST))
         return pl.select([pl.when(applies).then(end).alias(name) for name, end in zip(self.writes, ends, strict=True)])

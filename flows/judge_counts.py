@@ -13,6 +13,7 @@ from flows.mixes import Mix
 from flows.mixing import SCORES_FILE
 from flows.rebuilding import Stored
 from flows.scoring import CRITERIA, CRITERION_OF, JUMP, SIGHTED
+from manifests.manifest import added
 from manifests.mixture import SourceScores
 from manifests.plan import PlannedStage
 from manifests.recipe import Recipe
@@ -39,7 +40,7 @@ class JudgeForecast(BaseModel):
     """An answer about this criterion, or about one that rules read first, is not there: at most so many calls."""
 
     def __add__(self, other: "JudgeForecast") -> "JudgeForecast":
-        return JudgeForecast(**{name: getattr(self, name) + getattr(other, name) for name in type(self).model_fields})
+        return added(self, other)
 
 
 def with_spared(built: Mix, source: SourceScores, predicates: Mapping[str, str]) -> SourceScores:

@@ -161,7 +161,9 @@ def _seen(apart, earlier):  # type: ignore[no-untyped-def]  # compiled: whether 
 
 
 @njit(cache=True)
-def _grown(values):  # type: ignore[no-untyped-def]  # compiled: the same values with as many free places behind
+def _with_room(values, size):  # type: ignore[no-untyped-def]  # compiled: the same, twice as long where it is full
+    if size < len(values):
+        return values
     more = np.empty((2 * len(values), 3), dtype=np.uint32)
     more[: len(values)] = values
     return more
@@ -192,8 +194,7 @@ def _join(words, order, starts, flips, shift, mask, most, earlier):  # type: ign
                 bits = _bits(apart)
                 if bits > most or (len(earlier) and _seen(apart, earlier)):
                     continue
-                if size == len(pairs):
-                    pairs = _grown(pairs)
+                pairs = _with_room(pairs, size)
                 pairs[size, 0], pairs[size, 1], pairs[size, 2] = order[i], order[j], bits
                 size += 1
     return _kept(pairs, size)
@@ -216,8 +217,7 @@ def _join_new(words, order, starts, asked, fresh, flips, shift, mask, most, earl
                     continue
                 if len(earlier) and _seen(apart, earlier):
                     continue
-                if size == len(pairs):
-                    pairs = _grown(pairs)
+                pairs = _with_room(pairs, size)
                 pairs[size, 0], pairs[size, 1], pairs[size, 2] = order[i], order[j], bits
                 size += 1
     return _kept(pairs, size)

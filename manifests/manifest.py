@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
@@ -11,6 +11,14 @@ from shards.errors import ConservationError, StoreError
 from shards.files import fingerprint
 
 MANIFEST_VERSION: Final = 2
+
+_Sum = TypeVar("_Sum", bound=BaseModel)
+
+
+def added(left: _Sum, right: _Sum) -> _Sum:
+    """Two counts of one kind as one: each number the sum of both."""
+    kind = type(left)
+    return kind(**{name: getattr(left, name) + getattr(right, name) for name in kind.model_fields})
 
 
 class Counts(BaseModel):
@@ -52,7 +60,7 @@ class Counts(BaseModel):
                 raise ConservationError(f"{where}: `{name}` is {whole}, its parts add up to {parts}: {self}")
 
     def __add__(self, other: "Counts") -> "Counts":
-        return Counts(**{name: getattr(self, name) + getattr(other, name) for name in type(self).model_fields})
+        return added(self, other)
 
 
 class DomainCounts(Counts):
@@ -196,7 +204,7 @@ class JudgeCounts(BaseModel):
     """Asked once more without sentences that speak to the grader."""
 
     def __add__(self, other: "JudgeCounts") -> "JudgeCounts":
-        return JudgeCounts(**{name: getattr(self, name) + getattr(other, name) for name in type(self).model_fields})
+        return added(self, other)
 
 
 class StudentFacts(BaseModel):

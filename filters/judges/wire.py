@@ -1,6 +1,6 @@
 """What goes to a server that speaks OpenAI's interface, and what comes back; no network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 from pydantic import BaseModel, RootModel
@@ -99,7 +99,6 @@ def grade_ids(layout: Layout, prompt: Prompt) -> Json:
 
 def read_ids(layout: Layout) -> Read[list[float]]:
     """Log-probabilities of the labels, (11,), in the answer to `grade_ids`."""
-    names = [f"token_id:{label}" for label in layout.labels]
 
     def read(answer: bytes) -> list[float] | None:
         found = _Completion.model_validate_json(answer)
@@ -108,10 +107,15 @@ def read_ids(layout: Layout) -> Read[list[float]]:
         told = found.choices[0].logprobs
         if told is None or not told.top_logprobs:
             return None
-        step = told.top_logprobs[0]
-        return [step[name] for name in names] if step.keys() >= set(names) else None
+        return _of_labels(layout, told.top_logprobs[0])
 
     return read
+
+
+def _of_labels(layout: Layout, step: Mapping[str, float]) -> list[float] | None:
+    """Log-probabilities of the labels among those of tokens told by id; None where one is not told."""
+    names = [f"token_id:{label}" for label in layout.labels]
+    return [step[name] for name in names] if step.keys() >= set(names) else None
 
 
 def grade_chat(layout: Layout, request: Request) -> Json:
@@ -151,8 +155,7 @@ def read_letters(layout: Layout | None) -> Read[list[float]]:
         step = {each.token.strip(): each.logprob for each in reversed(told.content[0].top_logprobs)}
         if layout is None:
             return [step.get(label, float("-inf")) for label in LABELS]
-        names = [f"token_id:{label}" for label in layout.labels]
-        return [step[name] for name in names] if step.keys() >= set(names) else None
+        return _of_labels(layout, step)
 
     return read
 
