@@ -95,6 +95,12 @@ def item_id(entry: str, key: str) -> str:
     return "r" + fingerprint("review", entry, key)[:_ID_DIGITS]
 
 
+def shown(item: ReviewItem) -> str:
+    """20 hex digits that name what a person judges: messages, pictures and videos; scores and rules may change."""
+    content = item.model_dump(mode="json", include={"messages", "pictures", "videos"})
+    return fingerprint("shown", content)[:_ID_DIGITS]
+
+
 def picture_file(sha256: str, format: str) -> str:
     """Where an export keeps a picture: `pictures/SHA256.EXTENSION`."""
     return f"pictures/{sha256}.{_EXTENSIONS.get(format, format.lower())}"
