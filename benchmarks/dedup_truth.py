@@ -24,6 +24,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from filters.phash import PerceptualHash
 from manifests.likeness import SIDE, Likeness, likeness, shrunk
+from shards.errors import PictureError
 from shards.picture import decode
 
 RADIUS: Final = 10
@@ -243,7 +244,8 @@ def others(given: argparse.Namespace) -> None:
     """Copies and edits of pictures of any origin."""
     paths = sorted(path for path in given.folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     paths = paths[:: max(1, len(paths) // given.most)][: given.most]
-    pictures = [see(path.read_bytes()) for path in paths]
+    seen = {path: picture for path in paths if (picture := _readable(path))}
+    paths, pictures = list(seen), list(seen.values())
     verify = Verifier(pictures)
     near = np.argwhere(np.triu(distances(pictures, mirrored=False) <= given.radius, 1))
     same = [(int(a), int(b)) for a, b in near if verify(int(a), int(b)).same]
@@ -256,6 +258,15 @@ def others(given: argparse.Namespace) -> None:
     print("\nedits merged")
     for name, results in _tried(paths, edits_of).items():
         print(f"  {name:<18} {wilson(results[True], results.total())}")
+
+
+def _readable(path: Path) -> Seen | None:
+    """What a file shows; None, and a line that says why, where it does not decode."""
+    try:
+        return see(path.read_bytes())
+    except PictureError as error:
+        print(f"{path.name}: {error}")
+        return None
 
 
 def _tried(
