@@ -207,18 +207,19 @@ def _walk(  # noqa: C901  one walk
     for text in range(len(starts) - 1):
         first, last = starts[text], starts[text + 1]
         state = np.int32(0)
-        spaced = fenced = ticked = False
+        fenced = ticked = False
+        spaced = 0
         for place in range(first, last):
             code = codes[place]
-            symbol = classes[code] if code < _PLANE else np.uint16(_OTHER)
-            if symbol <= _TICKED:
-                ticked = (ticked or symbol == _TICKED) and not (symbol == _FEED or (ticked and symbol == _TICKED))
-                space = symbol in (_SPACE, _FEED)
-                if space and spaced:
-                    continue
-                spaced = space
-            else:
-                spaced = False
+            symbol = np.int64(classes[code]) if code < _PLANE else np.int64(_OTHER)
+            if int(symbol == _FEED) | int(symbol == _TICKED):
+                ticked = symbol == _TICKED and not ticked
+            # 0 or 1, and no branch of its own: where a word ends cannot be foretold
+            space = int(symbol == _SPACE) | int(symbol == _FEED)
+            again = space & spaced
+            spaced = space
+            if again:
+                continue
             state = moves[state + symbol]
             if state >= 0:
                 continue

@@ -38,8 +38,22 @@ _LEADS: Final = (0xC2, 0xC3)
 _WINDOWS: Final = (0x20AC, 0x2122, 0x152, 0x153, 0x160, 0x161, 0x201A)
 _QUOTE_LEAD: Final = 0xE2
 _QUOTE_SECONDS: Final = (0x20AC, 0x80, 0x82, 0x201A)
-_VOWELS: Final = np.zeros(0x80, dtype=np.bool_)
+_VOWELS: Final = np.zeros(_ASCII, dtype=np.bool_)
 _VOWELS[[ord(vowel) for vowel in "aeiouyAEIOUY"]] = True
+_TURNS: Final = 4
+_KINDS: Final = np.arange(NUM_KINDS)
+_WORDLIKE: Final = ((DIGIT <= _KINDS) & (_KINDS <= COMBINING)).astype(np.int64)
+_CAPITALS: Final = 20  # bits of a count within a word's worth; a word of more letters is looked at closely, being long
+_FIELD: Final = (1 << _CAPITALS) - 1
+_UNUSUAL: Final = 1 << 40
+"""What a character adds to the worth of a word: 1 if it is a vowel, 2**20 a capital, 2**40 if it is no ASCII letter."""
+_WORTHS: Final = np.array(
+    [
+        _UNUSUAL * (kind_of(code) == DIGIT) + (chr(code).isupper() << _CAPITALS) + int(_VOWELS[code])
+        for code in range(_ASCII)
+    ],
+    dtype=np.int64,
+)
 
 
 @compiled
@@ -68,7 +82,7 @@ def _is_odd(letters: int, vowels: int, capitals: int, consonants: int, switches:
 
 
 @compiled
-def census(codes: Codes, starts: Indices, chosen: Indices) -> npt.NDArray[np.int32]:  # noqa: C901, PLR0912  one walk
+def census(codes: Codes, starts: Indices, chosen: Indices) -> npt.NDArray[np.int32]:
     """Characters and words of some texts.
 
     Args:
@@ -80,48 +94,96 @@ def census(codes: Codes, starts: Indices, chosen: Indices) -> npt.NDArray[np.int
         (NUM_ROWS, k) int32: characters of each kind, then the rows named above.
     """
     counts = np.zeros((len(chosen), NUM_ROWS), dtype=np.int32)
+    room = 0
+    for text in chosen:
+        room = max(room, starts[text + 1] - starts[text])
+    edges, sums = np.empty(room + 2, dtype=np.int64), np.empty(room + 2, dtype=np.int64)
     for row in range(len(chosen)):
-        own = counts[row]
         first, last = starts[chosen[row]], starts[chosen[row] + 1]
-        letters = vowels = capitals = consonants = longest = switches = alternations = marks = scripts = 0
-        before = SPACE
-        for place in range(first, last + 1):
-            kind = kind_of(codes[place]) if place < last else SPACE
-            if place < last:
-                own[kind] += 1
-                if codes[place] >= _ASCII and _broken_utf8(codes, place, first):
-                    own[MOJIBAKE] += 1
-            if kind == COMBINING:
-                marks += 1
-                own[MARK_RUN] = max(own[MARK_RUN], marks)
-                continue
-            marks = 0
-            if LATIN_LOWER <= kind <= CYRILLIC_UPPER:
-                letters += 1
-                if kind <= LATIN_UPPER:
-                    scripts |= 1
-                    vowel = codes[place] >= _ASCII or _VOWELS[codes[place]]
-                    vowels += vowel
-                    consonants = 0 if vowel else consonants + 1
-                    longest = max(longest, consonants)
-                    if kind == LATIN_UPPER:
-                        capitals += 1
-                        switches += before == LATIN_LOWER
-                else:
-                    scripts |= 2
-                alternations += before == DIGIT
-            elif kind == DIGIT:
-                consonants = 0
-                alternations += LATIN_LOWER <= before <= CYRILLIC_UPPER
-            elif kind == LETTER:
-                scripts |= 4
-                consonants = 0
-            else:
-                if letters:
-                    own[MIXED] += scripts & 3 == _BOTH and letters >= _SHORT
-                    if scripts == 1 and letters >= _SHORT:
-                        own[PLAIN] += 1
-                        own[ODD] += _is_odd(letters, vowels, capitals, longest, switches, alternations)
-                letters = vowels = capitals = consonants = longest = switches = alternations = scripts = 0
-            before = kind
+        size = _edges(codes, first, last, counts[row], edges, sums)
+        _weigh_words(codes, edges[:size], sums[:size], counts[row])
     return counts.T.copy()
+
+
+@compiled
+def _edges(codes: Codes, first: int, last: int, own: npt.NDArray[np.int32], edges: Indices, sums: Indices) -> int:
+    """Count a text's characters by kind, and find its words: runs of letters, digits and combining marks.
+
+    `edges` gets the first place of each word and the place after its last one, `sums` the sums of `_WORTHS` before
+    these places; how many there are. There is no branch where a word ends, which no processor foretells, and truth is
+    0 or 1, since with booleans the compiler puts the branch back.
+    """
+    turns = np.zeros((_TURNS, NUM_KINDS), dtype=np.int32)  # a count that is raised twice in a row waits for itself
+    size = inside = total = 0
+    for place in range(first, last):
+        code = codes[place]
+        kind = kind_of(code)
+        turns[place & (_TURNS - 1), kind] += 1
+        wordlike = int(_WORDLIKE[kind])
+        edges[size], sums[size] = place, total
+        size += wordlike ^ inside
+        inside = wordlike
+        if code < _ASCII:
+            total += _WORTHS[code]
+        else:
+            total += wordlike * _UNUSUAL
+            own[MOJIBAKE] += _broken_utf8(codes, place, first)
+    if inside:
+        edges[size], sums[size] = last, total
+        size += 1
+    for turn in range(_TURNS):
+        for kind in range(NUM_KINDS):
+            own[kind] += turns[turn, kind]
+    return size
+
+
+@compiled
+def _weigh_words(codes: Codes, edges: Indices, sums: Indices, own: npt.NDArray[np.int32]) -> None:
+    """Count words; most are of Latin letters alone, and what these are worth says that they are not odd."""
+    plain = 0
+    for edge in range(0, len(edges), 2):
+        letters, worth = edges[edge + 1] - edges[edge], sums[edge + 1] - sums[edge]
+        vowels, capitals = worth & _FIELD, worth >> _CAPITALS & _FIELD
+        close = worth >= _UNUSUAL or capitals >= _SWITCHES or letters - vowels >= _CONSONANTS or letters > _LONG
+        if close or (vowels == 0 and letters > _SHORT):
+            _look_closely(codes, edges[edge], edges[edge + 1], own)
+        else:
+            plain += int(letters >= _SHORT)
+    own[PLAIN] += plain
+
+
+@compiled
+def _look_closely(codes: Codes, first: int, last: int, own: npt.NDArray[np.int32]) -> None:
+    """Count a word character by character."""
+    letters = vowels = capitals = consonants = longest = switches = alternations = marks = scripts = 0
+    before = SPACE
+    for place in range(first, last):
+        kind = kind_of(codes[place])
+        if kind == COMBINING:
+            marks += 1
+            own[MARK_RUN] = max(own[MARK_RUN], marks)
+            continue
+        marks = 0
+        if LATIN_LOWER <= kind <= CYRILLIC_UPPER:
+            letters += 1
+            if kind <= LATIN_UPPER:
+                scripts |= 1
+                vowel = codes[place] >= _ASCII or _VOWELS[codes[place]]
+                vowels += vowel
+                consonants = 0 if vowel else consonants + 1
+                longest = max(longest, consonants)
+                if kind == LATIN_UPPER:
+                    capitals += 1
+                    switches += before == LATIN_LOWER
+            else:
+                scripts |= 2
+            alternations += before == DIGIT
+        else:
+            consonants = 0
+            scripts |= 4 if kind == LETTER else 0
+            alternations += kind == DIGIT and LATIN_LOWER <= before <= CYRILLIC_UPPER
+        before = kind
+    own[MIXED] += scripts & 3 == _BOTH and letters >= _SHORT
+    if scripts == 1 and letters >= _SHORT:
+        own[PLAIN] += 1
+        own[ODD] += _is_odd(letters, vowels, capitals, longest, switches, alternations)

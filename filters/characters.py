@@ -84,6 +84,5 @@ def _reduced(texts: Texts, values: npt.NDArray[np.int32], how: Literal["sum", "m
 
 def share(texts: Texts, part: npt.NDArray[np.generic], whole: npt.NDArray[np.generic]) -> pl.Series:
     """(n,) Float64 of (k,) counts of the answers: part of the whole, both summed over a sample; 0 of nothing."""
-    parts = texts.per_sample(part, texts.answers, "sum", pl.Float64)
-    wholes = texts.per_sample(whole, texts.answers, "sum", pl.Float64)
-    return pl.select(pl.when(wholes > 0).then(parts / wholes).otherwise(wholes)).to_series()
+    parts, wholes = (texts.reduced(values, texts.answers, "sum").astype(np.float64) for values in (part, whole))
+    return texts.masked(np.divide(parts, wholes, out=wholes.copy(), where=wholes > 0), pl.Float64)

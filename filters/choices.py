@@ -7,8 +7,9 @@ import numpy as np
 import polars as pl
 
 from filters.base import Columns
+from filters.expressions import rows_with
 from filters.pairs import Pairs, pairs
-from filters.texts import Texts
+from filters.texts import Texts, named
 
 CHOICES: Final = ("none", "answered", "missing", "unanswered")
 """Values of `choice`, the worst last."""
@@ -49,14 +50,15 @@ class Choices:
         asked = texts.strings.gather(found.questions)
         kinds = np.zeros(len(found.questions), dtype=np.int64)
         optional = _all_found(asked, asked.str.contains_any(list(_SIGNS)), _FIRST_TWO)
-        kinds[optional] = np.where(_answered(texts, found, optional), 1, 3)
+        if len(optional):
+            kinds[optional] = np.where(_answered(texts, found, optional), 1, 3)
         requests = asked.str.contains_any(list(_ASK_SIGNS), ascii_case_insensitive=True)
-        missing = np.setdiff1d(_all_found(asked.str.strip_chars_end(), requests, (_ASKS,)), optional)
-        kinds[missing] = 2
+        suspects = np.flatnonzero(requests.to_numpy())
+        ends = asked.gather(suspects).str.strip_chars_end()
+        missing = suspects[rows_with(ends, np.arange(len(suspects)), _ASKS)]
+        kinds[np.setdiff1d(missing, optional)] = 2
         worst = texts.per_sample(kinds, found.answers, "max", pl.Int32)
-        return pl.DataFrame(
-            {"choice": worst.replace_strict(list(range(4)), CHOICES, return_dtype=pl.String, default=None)}
-        )
+        return pl.DataFrame({"choice": named(worst, CHOICES)})
 
 
 def _all_found(
@@ -65,7 +67,7 @@ def _all_found(
     """Places of the suspects in which every expression finds something."""
     places = np.flatnonzero(suspects.to_numpy())
     for expression in expressions:
-        places = places[asked.gather(places).str.contains(expression).to_numpy()]
+        places = rows_with(asked, places, expression)
     return places
 
 
@@ -81,7 +83,7 @@ def _answered(
     ).with_row_index("row")
     plain = pl.col("answer").str.strip_chars(" .\"'").str.to_lowercase()
     part = pl.col("question").str.to_lowercase().str.contains(plain, literal=True)
-    option = pl.col("option").str.replace(r"^[A-J][.)]\s*", "").str.strip_chars(" .,;\n\t").str.to_lowercase()
+    option = pl.col("option").str.slice(2).str.strip_chars_start().str.strip_chars(" .,;\n\t").str.to_lowercase()
     named = (
         frame.with_columns(pl.col("question").str.replace_all(r"[\s(]([A-J][.)]\s*\S)", "\n$1").alias("lines"))
         .with_columns(pl.col("lines").str.extract_all(r"(?m)^[A-J][.)][^\n]+").alias("option"))

@@ -18,6 +18,7 @@ _OPEN: Final = ord("<")
 _THREE: Final = 0xE0  # first bytes from which on a character has three bytes, and four
 _FOUR: Final = 0xF0
 _ASCII: Final = 0x80
+_BLOCK: Final = 32
 
 
 @compiled
@@ -41,7 +42,19 @@ def marker_size(data: Bytes, place: int, end: int) -> int:
 
 
 @compiled
-def code_points(data: Bytes, offsets: Indices) -> tuple[Codes, Indices]:
+def _plain(data: Bytes, codes: Codes) -> bool:
+    """Copy a block of bytes, many at once; whether they are code points, being ASCII without the start of a marker."""
+    found = np.uint8(0)
+    for i in range(_BLOCK):
+        codes[i] = data[i]
+        found |= np.uint8(data[i] >= _ASCII) | np.uint8(data[i] == _OPEN)
+    return bool(found == 0)
+
+
+@compiled
+def code_points(  # noqa: C901  one walk
+    data: Bytes, offsets: Indices
+) -> tuple[Codes, Indices, npt.NDArray[np.bool_]]:
     """Code points of texts in valid UTF-8 (Arrow strings are), markers left out.
 
     Args:
@@ -49,19 +62,29 @@ def code_points(data: Bytes, offsets: Indices) -> tuple[Codes, Indices]:
         offsets: (m + 1,) text i is `data[offsets[i]:offsets[i + 1]]`.
 
     Returns:
-        (c,) uint32 code points, and (m + 1,) int64 places where each text starts among them.
+        (c,) uint32 code points, (m + 1,) int64 places where each text starts among them, and (m,) bool: which texts
+        hold a marker.
     """
     texts = len(offsets) - 1
     codes = np.empty(offsets[texts] - offsets[0], dtype=np.uint32)
     starts = np.zeros(texts + 1, dtype=np.int64)
+    marked = np.zeros(texts, dtype=np.bool_)
     size = 0
     for text in range(texts):
         place, end = offsets[text], offsets[text + 1]
+        checked = place
         while place < end:
+            if place >= checked and place + _BLOCK <= end:
+                checked = place + _BLOCK
+                if _plain(data[place:checked], codes[size : size + _BLOCK]):
+                    place = checked
+                    size += _BLOCK
+                    continue
             first = np.uint32(data[place])
             if first < _ASCII:
                 marker = marker_size(data, place, end)
                 if marker:
+                    marked[text] = True
                     place += marker
                     continue
                 codes[size] = first
@@ -84,7 +107,7 @@ def code_points(data: Bytes, offsets: Indices) -> tuple[Codes, Indices]:
                 place += 4
             size += 1
         starts[text + 1] = size
-    return codes[:size], starts
+    return codes[:size], starts, marked
 
 
 @compiled

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from filters.base import Columns
-from filters.texts import ASSISTANT, DOCUMENT, SYSTEM, USER, Texts
+from filters.texts import ASSISTANT, DOCUMENT, SYSTEM, USER, Texts, named
 
 if TYPE_CHECKING:
     from filters.spotting import Spotter
@@ -151,10 +151,8 @@ class JudgeDomain:
         asked = _counted(texts, (SYSTEM, USER), _IN_QUESTIONS)
         told = _counted(texts, (ASSISTANT, DOCUMENT), _IN_ANSWERS)
         points = np.stack([asked[domain] + told[domain] for domain in _ORDER])
-        names = np.array([*_ORDER, "general"])
-        chosen = names[np.where(points.max(axis=0) < _LEAST, len(_ORDER), points.argmax(axis=0))]
-        domain = pl.Series(chosen.tolist(), dtype=pl.String)
-        return pl.select(pl.when(pl.Series(texts.applies)).then(domain).alias("judge_domain"))
+        chosen = np.where(points.max(axis=0) < _LEAST, len(_ORDER), points.argmax(axis=0))
+        return pl.DataFrame({"judge_domain": named(texts.masked(chosen, pl.Int64), [*_ORDER, "general"])})
 
 
 Points = npt.NDArray[np.int64]
@@ -198,6 +196,8 @@ def _counted(texts: Texts, roles: Collection[int], signs: Mapping[str, Signs]) -
             if isinstance(sign, Words):
                 found[domain] += np.minimum(heads.counts[:, _labels()[tuple(sign.phrases())]], _MOST)
             else:
+                if not len(rows[sign]):
+                    continue
                 chosen = strings.gather(np.searchsorted(looked_at, rows[sign]))
                 times = chosen.str.count_matches(sign.expression).to_numpy()
                 found[domain][rows[sign]] += np.minimum(times, _MOST).astype(np.int64) * sign.points

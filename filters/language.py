@@ -78,15 +78,13 @@ class Language:
         asked[texts.sample[users]] = True
         language, lead = _detect(texts, texts.answers, self.letters)
         question, _ = _detect(texts, users, self.letters)
-        applies = pl.Series(texts.applies)
-        return pl.select(
-            pl.when(applies).then(language).alias("language"),
-            pl.when(applies & pl.Series(asked)).then(question).alias("question_language"),
-            pl.when(applies).then(lead).alias("language_lead"),
-        )
+        question = question.zip_with(pl.Series(asked), pl.Series([None], dtype=pl.String))
+        found = (language, question, pl.Series(lead))
+        columns = zip(self.writes.items(), found, strict=True)
+        return pl.DataFrame([texts.masked(column, of).alias(name) for (name, of), column in columns])
 
 
-def _detect(texts: Texts, messages: npt.NDArray[np.int64], most: int) -> tuple[pl.Series, pl.Series]:
+def _detect(texts: Texts, messages: npt.NDArray[np.int64], most: int) -> tuple[pl.Series, npt.NDArray[np.float64]]:
     """(n,) codes and (n,) leads of the samples, from these messages of theirs."""
     from filters.kinds import SCRIPTS
     from filters.tongue import SCALE, model, weigh
@@ -111,4 +109,4 @@ def _detect(texts: Texts, messages: npt.NDArray[np.int64], most: int) -> tuple[p
     code[counted < np.where(modelled, _FEWEST, _FEWEST_ALONE)] = 0
     code[letters.sum(axis=1) == 0] = 1
     ahead = np.where(weighed, np.minimum((lead - second) / (SCALE * np.maximum(counted, 1)), 1.0), 1.0)
-    return pl.Series(codes, dtype=pl.String).gather(code), pl.Series(np.where(code > 1, ahead, 0.0))
+    return pl.Series(codes, dtype=pl.String).gather(code), np.where(code > 1, ahead, 0.0)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from filters.compiled import compiled
 from filters.kinds import COMBINING, DIGIT, kind_of
 from filters.letters import HAN
+from filters.repeats import fill_windows
 
 Codes = npt.NDArray[np.uint32]
 Indices = npt.NDArray[np.int64]
@@ -20,7 +21,8 @@ _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT: Final = np.uint64(29)
 _PLANE: Final = 0x10000
 _ASCII: Final = 0x80
-_SINGLE: Final = 0x80000000  # a character that is a word by itself; all beyond the plane are
+_ONE: Final = np.uint32(1)
+_SINGLE: Final = np.uint32(0x80000000)  # a character that is a word by itself; all beyond the plane are
 
 
 def _folded() -> npt.NDArray[np.uint32]:
@@ -39,23 +41,23 @@ _FOLDED: Final = _folded()
 
 @compiled
 def _word_hashes(codes: Codes, first: int, last: int, hashes: Hashes) -> int:
-    """Hashes of the words of a text: runs of letters and digits without case, and single Han characters; how many."""
-    size = 0
+    """Hashes of the words of a text: runs of letters and digits without case, and single Han characters; how many.
+
+    There is no branch where a word ends, which no processor foretells: each character writes what would be the hash,
+    and truth is 0 or 1, since with booleans the compiler puts the branch back.
+    """
+    size = inside = 0
     value = _SEED
-    inside = False
     for place in range(first, last):
         code = codes[place]
         folded = _FOLDED[code] if code < _PLANE else code | _SINGLE
-        if 0 < folded < _SINGLE:
-            value = (value ^ np.uint64(folded)) * _PRIME
-            inside = True
-            continue
-        if inside:
-            hashes[size] = value * _MIX
-            size += 1
-            value = _SEED
-            inside = False
-        if folded:
+        inner = int(folded - _ONE < _SINGLE - _ONE)  # 0 wraps around
+        hashes[size] = value * _MIX
+        size += inside & (inner ^ 1)
+        grown = (value ^ np.uint64(folded)) * _PRIME
+        value = grown if inner else _SEED
+        inside = inner
+        if folded >= _SINGLE:
             hashes[size] = (_SEED ^ np.uint64(folded)) * _PRIME * _MIX
             size += 1
     if inside:
@@ -65,11 +67,12 @@ def _word_hashes(codes: Codes, first: int, last: int, hashes: Hashes) -> int:
 
 
 @compiled
-def _gram(hashes: Hashes, place: int) -> np.uint64:
-    value = _SEED
-    for i in range(GRAM):
-        value = (value ^ (hashes[place + i] >> _SHIFT) ^ hashes[place + i]) * _PRIME
-    return value | np.uint64(1)  # 0 marks a free place in the table
+def _to_grams(hashes: Hashes, grams: Hashes) -> int:
+    """Write the hash of each five words in a row to `grams`: how many."""
+    count = fill_windows(hashes, GRAM, _MIX, grams)
+    for i in range(count):
+        grams[i] |= np.uint64(1)  # 0 marks a free place in the table
+    return count
 
 
 @compiled
@@ -106,6 +109,7 @@ def overlaps(
         longest = max(longest, starts[texts[row] + 1] - starts[texts[row]])
     asked = np.empty(longest, dtype=np.uint64)
     said = np.empty(longest, dtype=np.uint64)
+    grams = np.empty(longest, dtype=np.uint64)
     space = np.empty(4 * longest + 16, dtype=np.uint64)
     for row in range(len(texts)):
         size = _word_hashes(codes, starts[sources[row]], starts[sources[row] + 1], asked)
@@ -119,12 +123,11 @@ def overlaps(
             room *= 2
         table = space[:room]
         table[:] = 0
-        for place in range(size - GRAM + 1):
-            value = _gram(asked, place)
+        for value in grams[: _to_grams(asked[:size], grams)]:
             table[_seek(table, room - 1, value)] = value
         covered = 0
-        for place in range(count - GRAM + 1):
-            value = _gram(said, place)
+        for place in range(_to_grams(said[:count], grams)):
+            value = grams[place]
             if table[_seek(table, room - 1, value)] == value:
                 taken[row] += place + GRAM - max(covered, place)
                 covered = place + GRAM

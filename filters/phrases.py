@@ -52,7 +52,6 @@ class Phrases:
         hits = find(texts.codes, texts.starts, _automaton())
         groups = _groups()[hits.phrase]
         answers = np.isin(texts.role, (ASSISTANT, DOCUMENT))
-        applies = pl.Series(texts.applies)
         scores = {}
         for number, name in enumerate(PHRASES):
             chosen = groups == number
@@ -61,7 +60,7 @@ class Phrases:
                 if name not in _EVERYWHERE:
                     counted &= answers[hits.message]
                 counts = np.bincount(texts.sample[hits.message[counted]], minlength=texts.num_samples)
-                scores[name] = pl.select(pl.when(applies).then(pl.Series(counts)).cast(pl.Int32)).to_series()
+                scores[name] = texts.masked(counts, pl.Int32)
         urls = (groups == list(PHRASES).index(URL)) & answers[hits.message]
         sizes = url_chars(texts.codes, texts.starts, hits.message[urls], hits.start[urls])
         scores["url_share"] = _share(texts, hits.message[urls], sizes)
@@ -71,8 +70,8 @@ class Phrases:
 def _share(texts: Texts, messages: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]) -> pl.Series:
     part = np.bincount(texts.sample[messages], weights=sizes, minlength=texts.num_samples)
     lengths = np.diff(texts.starts)[texts.answers]
-    whole = texts.per_sample(lengths, texts.answers, "sum", pl.Float64)
-    return pl.select(pl.when(whole > 0).then(pl.Series(part) / whole).otherwise(whole)).to_series()
+    whole = texts.reduced(lengths, texts.answers, "sum").astype(np.float64)
+    return texts.masked(np.divide(part, whole, out=whole.copy(), where=whole > 0), pl.Float64)
 
 
 @cache

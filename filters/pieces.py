@@ -32,6 +32,7 @@ GRAM: Final = 4
 WORD_WEIGHT: Final = 4
 """Weight of a piece that is no mark; a mark weighs 1. About the characters of a word, and of a mark."""
 
+_LONG_KINDS: Final = np.array([kind in (LETTER, DIGIT) for kind in range(MARK + 1)], dtype=np.int64)
 _PATIENCE: Final = 3  # changed pieces in a row after which a distance is given up
 _LARGEST: Final = 1 << 22  # places of the table: in longer texts some far copies are missed, as beyond gzip's window
 _PROBES: Final = 32  # places of a crowded table that are tried; half of the places are free below `_LARGEST`
@@ -49,26 +50,29 @@ def weight(kind: int) -> int:
 
 @compiled
 def cut(text: Codes, hashes: Hashes, places: Places, kinds: Kinds, size: int) -> int:
-    """Append the pieces of a text at `size`: hash, place of the first character, kind; the new size."""
-    place = 0
-    while place < len(text):
+    """Append the pieces of a text at `size`: hash, place of the first character, kind; the new size.
+
+    There is no branch where a piece ends, which no processor foretells: each character writes what would be the piece,
+    and truth is 0 or 1, since with booleans the compiler puts the branch back.
+    """
+    value = _SEED
+    before = run = 0
+    for place in range(len(text)):
         kind = kind_of(text[place])
-        if kind == SPACE:
-            place += 1
-            continue
-        first, run = place, kind in (LETTER, DIGIT)
-        value = (_SEED ^ np.uint64(text[place])) * _PRIME
-        place += 1
-        while run and place < len(text) and place < first + LONGEST and kind_of(text[place]) == kind:
-            value = (value ^ np.uint64(text[place])) * _PRIME
-            place += 1
-        hashes[size], places[size], kinds[size] = np.uint32((value * _MIX) >> _HALF), first, kind
+        goes_on = int(kind == before) & int(_LONG_KINDS[kind])
+        run = run * goes_on + 1
+        goes_on &= int(run <= LONGEST)
+        # the piece that the character before belongs to
+        hashes[size] = np.uint32((value * _MIX) >> _HALF)
+        size += (goes_on ^ 1) & int(before != SPACE)
+        places[size] = place - (run - 1) * goes_on
+        kinds[size] = kind
+        begun = value if goes_on else _SEED
+        value = (begun ^ np.uint64(text[place])) * _PRIME
+        before = kind
+    if before != SPACE:
+        hashes[size] = np.uint32((value * _MIX) >> _HALF)
         size += 1
-        while run and place >= first + LONGEST and place < len(text) and kind_of(text[place]) == kind:
-            value = (_SEED ^ np.uint64(text[place])) * _PRIME
-            hashes[size], places[size], kinds[size] = np.uint32((value * _MIX) >> _HALF), place, kind
-            size += 1
-            place += 1
     return size
 
 

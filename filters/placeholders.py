@@ -9,7 +9,8 @@ import numpy.typing as npt
 import polars as pl
 
 from filters.base import Columns
-from filters.texts import USER, Texts
+from filters.expressions import rows_with
+from filters.texts import USER, Texts, named
 
 _LONGEST: Final = 60  # characters of an answer that is nothing but a placeholder
 PLACEHOLDERS: Final = {
@@ -111,9 +112,9 @@ def _missing(texts: Texts) -> pl.Series:
     users = np.flatnonzero(texts.role == USER)
     users = users[np.diff(texts.starts)[users] <= _MOST]
     asked = texts.strings.gather(users)
-    any_sign = asked.str.contains_any(sorted(set().union(*_SIGNS.values())), ascii_case_insensitive=True)
-    announces = asked.str.tail(4).str.contains(_ENDS)
-    return _kinds(texts, users[(any_sign | announces).to_numpy()], MISSING)
+    suspects = asked.str.contains_any(sorted(set().union(*_SIGNS.values())), ascii_case_insensitive=True).to_numpy()
+    suspects[rows_with(asked.str.tail(4), np.flatnonzero(~suspects), _ENDS)] = True
+    return _kinds(texts, users[suspects], MISSING)
 
 
 def _kinds(texts: Texts, messages: npt.NDArray[np.int64], kinds: Mapping[str, str]) -> pl.Series:
@@ -123,14 +124,13 @@ def _kinds(texts: Texts, messages: npt.NDArray[np.int64], kinds: Mapping[str, st
     for index, (kind, expression) in enumerate(kinds.items(), 1):
         rows = np.arange(len(messages))
         if kind == "text":
-            rows = rows[found.str.tail(4).str.contains(_ENDS).to_numpy()]
+            rows = rows_with(found.str.tail(4), rows, _ENDS)
         elif kind in _SIGNS:
             rows = rows[found.str.contains_any(list(_SIGNS[kind]), ascii_case_insensitive=True).to_numpy()]
-        rows = rows[found.gather(rows).str.contains(expression).to_numpy()]
-        if kind == "link":
+        rows = rows_with(found, rows, expression)
+        if kind == "link" and len(rows):
             beside = found.gather(rows).str.replace_all(r"(?:https?://|www\.)\S*", "").str.len_chars()
             rows = rows[(beside <= _FEW).to_numpy()]
         numbers[rows] = index
     worst = texts.per_sample(numbers, messages, "max", pl.Int32)
-    names = [_NO, *kinds]
-    return worst.replace_strict(list(range(len(names))), names, return_dtype=pl.String, default=None)
+    return named(worst, [_NO, *kinds])

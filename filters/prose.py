@@ -25,6 +25,8 @@ something follows; without the mark that all its other sentences have."""
 
 _NEW_LINE: Final = 0x0A
 _TICK: Final = ord("`")
+_PARENTHESIS: Final = ord(")")
+_ASCII: Final = 0x80
 _OPENERS: Final = (ord("("), ord("["), 0xFF08, 0x3010)
 _CLOSERS: Final = (ord(")"), ord("]"), 0xFF09, 0x3011)
 _MARKS: Final = (ord("."), ord("!"), ord("?"), ord(":"), 0x61F, 0x6D4, 0x964, 0x965, 0x2026, 0x1362, 0x104B, 0x17D4)
@@ -39,8 +41,10 @@ _FEWEST_WORDS: Final = 6  # in a line without a last mark; names below a letter 
 _FEWEST_TAIL: Final = 4  # words before a last comma; letters end with "Best regards,"
 _OPEN_WORDS: Final = 8  # in an answer whose last comma or bracket says anything
 _PLANE: Final = 0x10000
-_OTHER, _LETTER, _SINGLE, _PARTS, _SIGN, _OPENER, _CLOSER, _MARK = 0, 1, 2, 4, 8, 16, 32, 64
+_OTHER, _LETTER, _SINGLE, _PARTS, _SIGN, _OPENER, _CLOSER, _MARK, _FEED = 0, 1, 2, 4, 8, 16, 32, 64, 128
 _BOUND: Final = _OPENER | _CLOSER | _MARK
+_RARE: Final = _BOUND | _SINGLE | _FEED
+_PARTS_BIT, _SIGN_BIT = 2, 3
 
 
 def _traits() -> npt.NDArray[np.uint8]:
@@ -53,6 +57,7 @@ def _traits() -> npt.NDArray[np.uint8]:
         for code in codes:
             # a mark among letters (Ethiopic, Burmese, Khmer) is none of them
             traits[code] = (traits[code] & _PARTS) | bit
+    traits[_NEW_LINE] |= _FEED
     return traits
 
 
@@ -83,7 +88,7 @@ def _line_is_prose(codes: Codes, place: int, last: int) -> bool:
         return False
     if code in _LIST_SIGNS:
         return place + 1 < last and kind_of(codes[place + 1]) not in (SPACE, DIGIT)
-    if place + 1 < last and codes[place + 1] == ord(")"):
+    if place + 1 < last and codes[place + 1] == _PARENTHESIS:
         return False  # a), b)
     digits = 0
     while place < last and kind_of(codes[place]) == DIGIT and digits < 4:  # noqa: PLR2004
@@ -184,43 +189,45 @@ def _trait(code: int) -> int:
 
 @compiled
 def _measure(codes: Codes, first: int, last: int, own: npt.NDArray[np.int32]) -> None:  # noqa: C901, PLR0912, PLR0915  one walk
+    # There is no branch where a word ends, which no processor foretells; truth is 0 or 1, since with booleans the
+    # compiler puts the branch back.
     while first < last and is_space(codes[first]):
         first += 1
     while last > first and is_space(codes[last - 1]):
         last -= 1
     own[CHARS] = last - first
-    prose = new_line = True
-    fenced = letters = signs = False
-    size = sentence = depth = open_lines = 0
+    prose, new_line, fenced = 1, True, False
+    letters = signs = size = words = word_chars = longest = sentence = depth = open_lines = 0
     for place in range(first, last + 1):
         code = int(codes[place]) if place < last else _NEW_LINE
         trait = _trait(code)
         if new_line:
-            fence = _is_fence(codes, place, last)
-            fenced = fenced != fence
-            prose = not fenced and not fence and _line_is_prose(codes, place, last)
-            own[LINES] += _has_text(codes, place, last)
+            if trait == _LETTER and code < _ASCII and (place + 1 == last or codes[place + 1] != _PARENTHESIS):
+                # what most lines start with
+                prose = int(not fenced)
+                own[LINES] += 1
+            else:
+                fence = _is_fence(codes, place, last)
+                fenced = fenced != fence
+                prose = int(not fenced and not fence and _line_is_prose(codes, place, last))
+                own[LINES] += _has_text(codes, place, last)
             new_line = False
-        if trait == _LETTER:
-            size += 1
-            letters = True
+        parts = trait >> _PARTS_BIT & 1
+        ended = parts & int(size > 0)
+        words += ended
+        sentence += ended & prose & letters & (signs ^ 1)
+        size = (size + 1) * (parts ^ 1)
+        word_chars += parts ^ 1
+        longest = max(longest, size)
+        letters = (letters | trait & _LETTER) & (parts ^ 1)
+        signs = (signs | trait >> _SIGN_BIT & 1) & (parts ^ 1)
+        if not trait & _RARE:
             continue
-        if trait & _PARTS:
-            if size:
-                own[WORDS] += 1
-                own[WORD_CHARS] += size
-                own[LONGEST_WORD] = max(own[LONGEST_WORD], size)
-                sentence += prose and letters and not signs
-                size = 0
-                letters = signs = False
-            if trait & _SINGLE:
-                own[WORDS] += 1
-                own[WORD_CHARS] += 1
-                own[LONGEST_WORD] = max(own[LONGEST_WORD], 1)
-                sentence += prose
-        else:
-            size += 1
-            signs = signs or trait & _SIGN != 0
+        if trait & _SINGLE:
+            words += 1
+            word_chars += 1
+            longest = max(longest, 1)
+            sentence += prose
         if prose and trait & _BOUND:
             if trait & _OPENER:
                 depth += 1
@@ -228,21 +235,20 @@ def _measure(codes: Codes, first: int, last: int, own: npt.NDArray[np.int32]) ->
                 depth = max(depth - 1, 0)
             elif place < last and _ends_sentence(codes, place, last):
                 # the word before an ASCII mark is still open; the mark is part of it
-                sentence += size > 0 and letters and not signs
-                letters = False
+                sentence += int(size > 0) & letters & (signs ^ 1)
+                letters = 0
                 own[TERMINATED] += sentence > 0
                 _close(own, sentence)
                 sentence = 0
         if code == _NEW_LINE:
             new_line = True
             if place == last:
-                own[ENDING] = _ending(
-                    codes, first, last, fenced, depth, own[WORDS], own[TERMINATED], open_lines, sentence
-                )
+                own[ENDING] = _ending(codes, first, last, fenced, depth, words, own[TERMINATED], open_lines, sentence)
             if sentence and not _goes_on(codes, place, last):
                 open_lines += 1
                 _close(own, sentence)
                 sentence = depth = 0
+    own[WORDS], own[WORD_CHARS], own[LONGEST_WORD] = words, word_chars, longest
 
 
 @compiled

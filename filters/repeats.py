@@ -47,24 +47,36 @@ def mixed(value: np.uint64) -> np.uint64:
     return value ^ (value >> np.uint64(31))
 
 
+def _traits() -> npt.NDArray[np.uint8]:
+    """(0x10000,) what a character is to words, in the lowest three bits, with the bits below."""
+    parts = _PARTS < _WORDY
+    rare = parts & ((_PARTS != _SPACE) | (_STOPS == _STOP))
+    rare[_NEWLINE] = True
+    traits: npt.NDArray[np.uint8] = (_PARTS | _STOPS << _STOP_SHIFT | rare * _RARE).astype(np.uint8)
+    return traits
+
+
+_PART: Final = 7
+_STOP_SHIFT: Final = 3
+_RARE: Final = 32
+"""Bits of a character's traits: its part; whether it ends a sentence; whether it is more than white space, and no
+character within words."""
+_TRAITS: Final = _traits()
+
+
 @compiled
-def _part(code: int) -> int:
+def _trait(code: int) -> int:
     if code < _PLANE:
-        return int(_PARTS[code])
-    return _LONE if 0x20000 <= code <= 0x3FFFF else _WORDY  # noqa: PLR2004  the rest of HAN; ALNUM
-
-
-@compiled
-def _stop(code: int) -> int:
-    return int(_STOPS[code]) if code < _PLANE else 0
+        return int(_TRAITS[code])
+    return _LONE | _RARE if 0x20000 <= code <= 0x3FFFF else _WORDY  # noqa: PLR2004  the rest of HAN; ALNUM
 
 
 @compiled
 def _gap_ends(code: int, ends: int) -> int:
-    """What ends after a word, given what did before this character that parts words."""
+    """What ends after a word, given what did before this mark or line feed that parts words."""
     if code == _NEWLINE:
         return ends | _SENTENCE | (_LINE | _PARAGRAPH if ends & _LINE else _LINE)
-    return ends | _SENTENCE if _stop(code) == _STOP else ends
+    return ends | _SENTENCE if _trait(code) >> _STOP_SHIFT & _STOP else ends
 
 
 @compiled
@@ -72,29 +84,36 @@ def words_of(text: Codes, words: Hashes, ends: npt.NDArray[np.uint8]) -> int:
     """Hash of each word of a text, and what ends after it: the number of words.
 
     See `filters.letters.WORD` for what a word is. A line ends with a line feed, a paragraph with a line of white space,
-    a sentence with its mark or with the line.
+    a sentence with its mark or with the line. There is no branch where a word ends, which no processor foretells: each
+    character writes what would be the word, and truth is 0 or 1, since with booleans the compiler puts the branch back.
     """
-    size = place = 0
-    while place < len(text):
-        part = _part(text[place])
-        if part <= _BREAK:
-            if size > 0:
-                ends[size - 1] = _gap_ends(text[place], ends[size - 1])
-            place += 1
-            continue
-        value, wordy = (_SEED ^ np.uint64(text[place])) * _PRIME, part != _SIGN
-        place += 1
-        while part != _LONE and place < len(text):
-            inner = _part(text[place])
-            if inner <= _LONE:
-                break
-            value = (value ^ np.uint64(text[place])) * _PRIME
-            wordy |= inner == _WORDY
-            place += 1
-        words[size] = mixed(value)
-        stops = _stop(text[place - 1]) == _STOP_BEFORE_SPACE and (place == len(text) or _part(text[place]) == _SPACE)
-        ends[size] = (_SAYS if wordy else 0) | (_SENTENCE if stops or _stop(text[place - 1]) == _STOP else 0)
+    size = inside = stop = says = 0
+    value = _SEED
+    for place in range(len(text)):
+        code = text[place]
+        trait = _trait(code)
+        part = trait & _PART
+        inner = int(part > _LONE)
+        words[size] = value
+        stops = stop & _STOP | stop >> 1 & int(part == _SPACE)
+        ends[size] = says * _SAYS | stops * _SENTENCE
+        size += inside & (inner ^ 1)
+        grown = (value ^ np.uint64(code)) * _PRIME
+        value = grown if inner else _SEED
+        says = inner & (says | int(part == _WORDY))
+        stop = trait >> _STOP_SHIFT & 3
+        inside = inner
+        if trait & _RARE:
+            if part == _LONE:
+                words[size], ends[size] = (_SEED ^ np.uint64(code)) * _PRIME, _SAYS
+                size += 1
+            elif size > 0:
+                ends[size - 1] = _gap_ends(code, ends[size - 1])
+    if inside:
+        words[size], ends[size] = value, says * _SAYS | int(stop > 0) * _SENTENCE
         size += 1
+    for i in range(size):
+        words[i] = mixed(words[i])
     return size
 
 
@@ -106,39 +125,51 @@ def word_hashes(text: Codes) -> Hashes:
 
 
 @compiled
-def unit_hashes(words: Hashes, ends: npt.NDArray[np.uint8], end: int) -> Hashes:
-    """Hashes of the units of a text that end where `ends` has the bit `end`, without those of signs only, in order."""
-    units = np.empty(len(words), dtype=np.uint64)
-    size = 0
-    value, says = _SEED, False
+def unit_hashes(words: Hashes, ends: npt.NDArray[np.uint8], end: int, units: Hashes) -> int:
+    """Hashes of the units of a text that end where `ends` has the bit `end`, without those of signs only, in order.
+
+    They are written to `units`, which has the room of `words`: how many there are.
+    """
+    size = says = 0
+    value = _SEED
     for i in range(len(words)):
         value = (value ^ words[i]) * _BASE
-        says |= ends[i] & _SAYS != 0
-        if ends[i] & end or i == len(words) - 1:
-            if says:
-                units[size] = mixed(value)
-                size += 1
-            value, says = _SEED, False
-    return units[:size]
+        says |= int(ends[i] & _SAYS != 0)
+        closes = int(ends[i] & end != 0) | int(i == len(words) - 1)
+        units[size] = value
+        size += closes & says
+        value = _SEED if closes else value
+        says &= closes ^ 1
+    for i in range(size):
+        units[i] = mixed(units[i])
+    return size
+
+
+@compiled
+def fill_windows(values: Hashes, n: int, base: np.uint64, found: Hashes) -> int:
+    """Write the polynomial in `base` of each n values in a row to `found`: how many; none where there are fewer."""
+    count = max(len(values) - n + 1, 0)
+    if count == 0:
+        return 0
+    oldest = np.uint64(1)
+    for _ in range(n):
+        oldest = oldest * base
+    value = np.uint64(0)
+    for i in range(n - 1):
+        value = value * base + values[i]
+    value = value * base + values[n - 1]
+    found[0] = value
+    for i in range(n, len(values)):
+        value = value * base + (values[i] - oldest * values[i - n])
+        found[i - n + 1] = value
+    return count
 
 
 @compiled
 def window_hashes(values: Hashes, n: int, base: np.uint64) -> Hashes:
     """Polynomial in `base` of each n values in a row; none where there are fewer."""
-    count = max(len(values) - n + 1, 0)
-    found = np.empty(count, dtype=np.uint64)
-    if count == 0:
-        return found
-    oldest = np.uint64(1)
-    for _ in range(n):
-        oldest = oldest * base
-    value = np.uint64(0)
-    for i in range(len(values)):
-        value = value * base + values[i]
-        if i >= n:
-            value = value - oldest * values[i - n]
-        if i >= n - 1:
-            found[i - n + 1] = value
+    found = np.empty(max(len(values) - n + 1, 0), dtype=np.uint64)
+    fill_windows(values, n, base, found)
     return found
 
 
@@ -152,14 +183,15 @@ def ngram_hashes(words: Hashes, n: int) -> Hashes:
 
 
 @compiled
-def repeat_share(hashes: Hashes) -> float:
-    """Share of the hashes that occurred before; 0.0 where there are none."""
+def repeat_share(hashes: Hashes, room: Hashes) -> float:
+    """Share of the hashes that occurred before; 0.0 where there are none. `room`: 4 places and more for each hash."""
     if len(hashes) < 2:  # noqa: PLR2004  one says nothing again
         return 0.0
     size = 4
     while size < 2 * len(hashes):
         size *= 2
-    seen = np.zeros(size, dtype=np.uint64)  # open addressing; 0 marks a free place
+    seen = room[:size]  # open addressing; 0 marks a free place
+    seen[:] = 0
     mask = np.uint64(size - 1)
     repeats = 0
     for item in hashes:
@@ -180,12 +212,16 @@ def repeat_shares(codes: Codes, starts: Starts, messages: Starts, n: int) -> npt
     for i in messages:
         room = max(room, starts[i + 1] - starts[i])
     all_words, all_ends = np.empty(room, dtype=np.uint64), np.empty(room, dtype=np.uint8)
+    hashes, seen = np.empty(room, dtype=np.uint64), np.empty(4 * room + 4, dtype=np.uint64)
     for k in range(len(messages)):
         text = codes[starts[messages[k]] : starts[messages[k] + 1]]
         size = words_of(text, all_words, all_ends)
         words, ends = all_words[:size], all_ends[:size]
-        shares[0, k] = repeat_share(ngram_hashes(words, n))
-        shares[1, k] = repeat_share(unit_hashes(words, ends, _LINE))
-        shares[2, k] = repeat_share(unit_hashes(words, ends, _SENTENCE))
-        shares[3, k] = repeat_share(unit_hashes(words, ends, _PARAGRAPH))
+        count = fill_windows(words, n, _BASE, hashes)
+        for i in range(count):
+            hashes[i] = mixed(hashes[i])
+        shares[0, k] = repeat_share(hashes[:count], seen)
+        shares[1, k] = repeat_share(hashes[: unit_hashes(words, ends, _LINE, hashes)], seen)
+        shares[2, k] = repeat_share(hashes[: unit_hashes(words, ends, _SENTENCE, hashes)], seen)
+        shares[3, k] = repeat_share(hashes[: unit_hashes(words, ends, _PARAGRAPH, hashes)], seen)
     return shares

@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 
 from filters.base import Columns
-from filters.texts import Texts
+from filters.expressions import rows_with
+from filters.texts import Texts, named
 
 ENDINGS: Final = ("complete", "fence", "bracket", "comma", "sentence", "word")
 """Values of `ending`, the worst last."""
@@ -79,8 +80,8 @@ def _endings(texts: Texts, endings: np.ndarray[tuple[int, ...], np.dtype[np.int6
 
     open_ones = np.flatnonzero(endings == prose.OPEN_SENTENCE)
     tails = texts.strings.gather(texts.answers[open_ones]).str.strip_chars_end().str.tail(_TAIL)
-    hanging = tails.str.to_lowercase().str.contains(_HANGING).to_numpy()
+    hanging = rows_with(tails.str.to_lowercase(), np.arange(len(open_ones)), _HANGING)
     worst = endings.copy()
     worst[open_ones[hanging]] = _WORD
     codes = texts.per_sample(worst, texts.answers, "max", pl.Int32)
-    return codes.replace_strict(list(range(len(ENDINGS))), ENDINGS, return_dtype=pl.String, default=None)
+    return named(codes, ENDINGS)

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import accumulate, compress, pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -31,35 +31,33 @@ class TextHash:
     def __call__(self, batch: pl.DataFrame) -> pl.DataFrame:
         """Both hashes of each sample; never null."""
         # A loop over rows: a hash that stays the same over versions of polars is Python's to make.
-        counts = batch["messages"].list.len().fill_null(0).to_list()
-        pairs = iter(_normal(batch["messages"]))
-        videos = batch["videos"].to_list()
-        rows = [_hashes(list(islice(pairs, count)), own) for count, own in zip(counts, videos, strict=True)]
+        ends = accumulate(batch["messages"].list.len().fill_null(0).to_list(), initial=0)
+        texts, asking = _normal(batch["messages"])
+        rows = []
+        for (start, end), videos in zip(pairwise(ends), batch["videos"].to_list(), strict=True):
+            shown, own = [video.encode() for video in videos], texts[start:end]
+            rows.append((_hash([*shown, *compress(own, asking[start:end])]), _hash([*shown, *own])))
         return pl.DataFrame(rows, schema=dict(self.writes), orient="row")
 
 
-def _hashes(texts: list[tuple[str, bytes]], videos: list[str]) -> tuple[int, int]:
-    shown = [video.encode() for video in videos]
-    asked = [text for role, text in texts if role != "assistant"]
-    return _hash([*shown, *asked]), _hash([*shown, *(text for _, text in texts)])
-
-
-def _normal(messages: pl.Series) -> list[tuple[str, bytes]]:
-    """Role and normal text, in UTF-8, of all messages of a column."""
+def _normal(messages: pl.Series) -> tuple[list[bytes], list[bool]]:
+    """Normal text, in UTF-8, of all messages of a column, and whether it is no assistant's."""
     from filters.folding import folded, lower_table
 
     turns = messages.to_arrow(compat_level=pl.CompatLevel.oldest()).flatten()
     strings = turns.field("text").cast(pa.large_string())
     if not len(strings):
-        return []
+        return [], []
     _, offsets, data = strings.buffers()
     places = np.frombuffer(offsets, np.int64)[strings.offset : strings.offset + len(strings) + 1]
     made, starts, alone = folded(np.frombuffer(data or b"", np.uint8), places, lower_table())
-    whole, ends = made.tobytes(), starts.tolist()
-    texts = [whole[start:end] for start, end in pairwise(ends)]
+    whole = made.tobytes()
+    texts = [whole[start:end] for start, end in pairwise(starts.tolist())]
     for index in np.flatnonzero(alone).tolist():
         texts[index] = normalise(strings[index].as_py()).encode()
-    return list(zip(turns.field("role").to_pylist(), texts, strict=True))
+    roles = turns.field("role").dictionary_encode()
+    asks = np.array([role != "assistant" for role in roles.dictionary.to_pylist()])
+    return texts, asks[np.asarray(roles.indices)].tolist()
 
 
 def normalise(text: str) -> str:

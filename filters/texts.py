@@ -1,6 +1,6 @@
 """The messages of a batch as flat arrays, read once for all text filters of a run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal
@@ -44,11 +44,15 @@ class Texts:
     codes: Codes
     starts: Indices
     _strings: pa.LargeStringArray
+    _marked: Indices
 
     @cached_property
     def strings(self) -> pl.Series:
         """(m,) String: the same messages for what works on strings."""
-        return self.raw.str.replace_all(f"{IMAGE_MARKER}|{VIDEO_MARKER}", "")
+        if not len(self._marked):
+            return self.raw
+        plain = self.raw.gather(self._marked).str.replace_all(f"{IMAGE_MARKER}|{VIDEO_MARKER}", "")
+        return self.raw.clone().scatter(self._marked, plain)
 
     @cached_property
     def raw(self) -> pl.Series:
@@ -86,11 +90,43 @@ class Texts:
         found[self.sample[said]] = True
         return found
 
+    @cached_property
+    def _some_apply(self) -> pl.Series | None:
+        """(n,) Boolean: where text filters apply; None if they do everywhere."""
+        return None if self.applies.all() else pl.Series(self.applies)
+
+    def masked(self, values: npt.NDArray[np.generic] | pl.Series, dtype: PolarsDataType) -> pl.Series:
+        """(n,) values of the samples as a column, null where no text filter applies."""
+        # not `pl.when`: a query for each of some 60 columns takes as long as a kernel
+        series = pl.Series(values)
+        if self._some_apply is not None:
+            series = series.zip_with(self._some_apply, pl.Series([None], dtype=series.dtype))
+        return series.cast(dtype)
+
     def document_frame(self, values: npt.NDArray[np.float64], columns: Mapping[str, PolarsDataType]) -> pl.DataFrame:
         """(n, c) frame of (c, n) values of the documents; null where no text filter applies."""
-        series = [pl.Series(name, row) for name, row in zip(columns, values, strict=True)]
-        frame = pl.DataFrame(series).select(pl.when(pl.Series(self.applies)).then(pl.all()))
-        return frame.cast(pl.Schema(columns))
+        found = zip(columns.items(), values, strict=True)
+        return pl.DataFrame([self.masked(row, dtype).alias(name) for (name, dtype), row in found])
+
+    def reduced(
+        self,
+        values: npt.NDArray[np.generic],
+        messages: Indices,
+        how: Literal["max", "min", "sum"],
+        *,
+        empty: float = 0,
+    ) -> npt.NDArray[np.generic]:
+        """(n,) one value for each sample, as `per_sample` says; nobody asks whether text filters apply."""
+        owner = self.sample[messages]
+        has = np.zeros(self.num_samples, dtype=np.bool_)
+        has[owner] = True
+        # the identity of each reduction: the first value replaces it
+        start = {"max": values.min(initial=0), "min": values.max(initial=0), "sum": 0}[how] if len(values) else 0
+        found = np.full(self.num_samples, start, dtype=values.dtype if len(values) else np.float64)
+        _REDUCE[how].at(found, owner, values)
+        if not has.all():
+            found[~has] = empty
+        return found
 
     def per_sample(
         self,
@@ -113,15 +149,12 @@ class Texts:
         Returns:
             (n,) null where no text filter applies.
         """
-        owner = self.sample[messages]
-        has = np.zeros(self.num_samples, dtype=np.bool_)
-        has[owner] = True
-        # the identity of each reduction: the first value replaces it
-        start = {"max": values.min(initial=0), "min": values.max(initial=0), "sum": 0}[how] if len(values) else 0
-        found = np.full(self.num_samples, start, dtype=values.dtype if len(values) else np.float64)
-        _REDUCE[how].at(found, owner, values)
-        series = pl.Series(np.where(has, found, np.asarray(empty, dtype=found.dtype)))
-        return pl.select(pl.when(pl.Series(self.applies)).then(series).cast(dtype).alias("value")).to_series()
+        return self.masked(self.reduced(values, messages, how, empty=empty), dtype)
+
+
+def named(places: pl.Series, names: Sequence[str]) -> pl.Series:
+    """(n,) String: the name at each place in a list of names; null stays null."""
+    return pl.Series(names, dtype=pl.String).gather(places)
 
 
 def read_texts(batch: pl.DataFrame) -> Texts:
@@ -136,9 +169,10 @@ def read_texts(batch: pl.DataFrame) -> Texts:
     index = np.array([ROLES.index(role) for role in roles.dictionary.to_pylist()], dtype=np.uint8)
     role = index[np.asarray(roles.indices)] if len(index) else np.zeros(0, dtype=np.uint8)
     if len(strings) == 0:
-        codes, starts = np.zeros(0, np.uint32), np.zeros(1, np.int64)
+        codes, starts, marked = np.zeros(0, np.uint32), np.zeros(1, np.int64), np.zeros(0, np.bool_)
     else:
         _, offsets, data = strings.buffers()
         places = np.frombuffer(offsets, np.int64)[strings.offset : strings.offset + len(strings) + 1]
-        codes, starts = code_points(np.frombuffer(data or b"", np.uint8), places)
-    return Texts(batch.height, np.repeat(np.arange(batch.height), lengths), role, codes, starts, strings)
+        codes, starts, marked = code_points(np.frombuffer(data or b"", np.uint8), places)
+    owner = np.repeat(np.arange(batch.height), lengths)
+    return Texts(batch.height, owner, role, codes, starts, strings, np.flatnonzero(marked))

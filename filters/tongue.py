@@ -25,7 +25,9 @@ _BITS: Final = np.uint64(12)  # of one character: all these scripts lie below U+
 _VIETNAMESE: Final = (0x1E00, 0x1EFF)
 _SHIFT_DOWN: Final = 0x1600
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
-_FOLD: Final = np.uint64(32)
+_TABLE_BITS: Final = 15
+_LEFT, _RIGHT = np.uint64(64 - _TABLE_BITS), np.uint64(64 - 2 * _TABLE_BITS)
+_PLACES: Final = np.uint64((1 << _TABLE_BITS) - 1)
 _TICK: Final = ord("`")
 _SPACE: Final = 0x20
 _LOWER: Final = np.array([ord(chr(code).lower()[0]) for code in range(0x530)], dtype=np.uint32)
@@ -37,16 +39,17 @@ class Model(NamedTuple):
     Attributes:
         languages: code of each column.
         first, last: (scripts,) columns of a script, by its number of `script_of`; empty where it is not modelled.
-        keys: (t,) uint64 open-addressed table of n-grams; 0 is free.
-        rows: (t,) int32 row of each n-gram in `weights`.
-        weights: (g, columns) int8, in units of 1 / SCALE nats, centred; 0 in columns of other scripts.
+        keys: (t,) uint64 table of n-grams, each in one of its two places, see `_places`; 0 is free.
+        rows: (t,) int64 row of each n-gram in `weights`.
+        weights: (1 + g, columns) int8, in units of 1 / SCALE nats, centred; 0 in columns of other scripts, and in the
+            first row, which n-grams that tell nothing have.
     """
 
     languages: tuple[str, ...]
     first: npt.NDArray[np.int64]
     last: npt.NDArray[np.int64]
     keys: npt.NDArray[np.uint64]
-    rows: npt.NDArray[np.int32]
+    rows: npt.NDArray[np.int64]
     weights: npt.NDArray[np.int8]
 
 
@@ -63,20 +66,19 @@ def model() -> Model:
         languages += stored[f"{script}_languages"].tolist()
         last[number] = len(languages)
     grams = [gram for script in MODELLED for gram in stored[f"{script}_grams"].tolist()]
-    weights = np.zeros((len(grams), len(languages)), dtype=np.int8)
-    row = 0
+    weights = np.zeros((1 + len(grams), len(languages)), dtype=np.int8)
+    row = 1
     for script in MODELLED:
         own = stored[f"{script}_weights"]
         number = names.index(script) + 1
         weights[row : row + len(own), first[number] : last[number]] = own
         row += len(own)
-    keys, rows = np.zeros(1 << 15, np.uint64), np.zeros(1 << 15, np.int32)
-    for index, gram in enumerate(grams):
+    keys, rows = np.zeros(1 << _TABLE_BITS, np.uint64), np.zeros(1 << _TABLE_BITS, np.int64)
+    for index, gram in enumerate(grams, 1):
         key = 0
         for char in gram:
             key = key << int(_BITS) | _symbol(ord(char))
-        place = _seek(keys, np.uint64(key))
-        keys[place], rows[place] = key, index
+        _enter(keys, rows, np.uint64(key), index)
     return Model(tuple(languages), first, last, keys, rows, weights)
 
 
@@ -86,13 +88,30 @@ def _symbol(code: int) -> int:
 
 
 @compiled
-def _seek(keys: npt.NDArray[np.uint64], key: np.uint64) -> int:
-    """Place of a key in the table, or the free place where it belongs."""
-    mask = len(keys) - 1
-    place = np.int64((key * _MIX) >> _FOLD) & mask
-    while keys[place] != 0 and keys[place] != key:
-        place = (place + 1) & mask
-    return int(place)
+def _places(key: np.uint64) -> tuple[np.uint64, np.uint64]:
+    """The two places in the table where a key may stand."""
+    mixed = key * _MIX
+    return mixed >> _LEFT, mixed >> _RIGHT & _PLACES
+
+
+@compiled
+def _enter(keys: npt.NDArray[np.uint64], rows: npt.NDArray[np.int64], key: np.uint64, row: int) -> None:
+    """Put a key into the table; what stands there moves to its other place. Source: Pagh and Rodler 2004."""
+    place = _places(key)[0]
+    while True:
+        key, keys[place] = keys[place], key
+        row, rows[place] = rows[place], row
+        if key == 0:
+            break
+        left, right = _places(key)
+        place = right if place == left else left
+
+
+@compiled
+def _row(keys: npt.NDArray[np.uint64], rows: npt.NDArray[np.int64], key: np.uint64) -> int:
+    """Row of an n-gram, or 0; without a branch, since which n-grams tell something cannot be foretold."""
+    left, right = _places(key)
+    return int(int(keys[left] == key) * rows[left] | int(keys[right] == key) * rows[right])
 
 
 @compiled
@@ -139,20 +158,26 @@ def _weigh(
     text: Codes,
     size: int,
     keys: npt.NDArray[np.uint64],
-    rows: npt.NDArray[np.int32],
+    rows: npt.NDArray[np.int64],
     weights: npt.NDArray[np.int8],
     sums: npt.NDArray[np.int32],
+    first: int,
+    last: int,
 ) -> None:
-    """Add the weights of every n-gram of a text, with a space before its first letter, to `sums`."""
+    """Add the weights of every n-gram of a text, with a space before its first letter, to `sums[first:last]`."""
+    hits = np.empty(_GRAM * len(text), dtype=np.int64)
+    count = 0
     for place in range(-1, size - 1):
         key = np.uint64(_SPACE if place < 0 else _symbol(text[place]))
         for end in range(place + 1, min(place + _GRAM, size)):
             key = (key << _BITS) | np.uint64(_symbol(text[end]))
-            found = _seek(keys, key)
-            if keys[found] == key:
-                own = weights[rows[found]]
-                for column in range(len(sums)):
-                    sums[column] += np.int32(own[column])
+            hits[count] = _row(keys, rows, key)
+            count += int(hits[count] > 0)
+    own = sums[first:last]
+    for hit in range(count):
+        added = weights[hits[hit], first:last]
+        for column in range(len(own)):
+            own[column] += np.int32(added[column])
 
 
 @compiled
@@ -166,7 +191,7 @@ def weigh(
     first: Indices,
     last: Indices,
     keys: npt.NDArray[np.uint64],
-    rows: npt.NDArray[np.int32],
+    rows: npt.NDArray[np.int64],
     weights: npt.NDArray[np.int8],
 ) -> tuple[Indices, Indices, Indices, Indices]:
     """Letters by script of the first `most` characters of each sample's messages, and the language of its main script.
@@ -206,7 +231,7 @@ def weigh(
         if letters[sample, main] == 0 or first[main] == last[main]:
             continue
         sums[:] = 0
-        _weigh(text, size, keys, rows, weights[:, first[main] : last[main]], sums[first[main] : last[main]])
+        _weigh(text, size, keys, rows, weights, sums, first[main], last[main])
         lead[sample] = second[sample] = np.iinfo(np.int64).min
         for column in range(first[main], last[main]):
             if sums[column] > lead[sample]:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from filters.base import Columns
+from filters.expressions import rows_with
 from filters.texts import ASSISTANT, DOCUMENT, SYSTEM, USER, Texts
 
 _VERBS: Final = (
@@ -34,6 +35,12 @@ for your loss" are none. Chinese: "sorry, I am unable to", "as an AI".
 """
 
 
+_OPENINGS: Final = np.frombuffer("".join(("as", "i ", "so", "ve", "re", "un", "my")).encode(), dtype=np.uint8).reshape(
+    -1, 2
+)
+"""The first two characters of what `REFUSAL` finds, in small letters; a space stands for all but letters and digits."""
+
+
 @dataclass(frozen=True, slots=True)
 class Turns:
     """Scores `turn_defects` and `refusal` of a conversation.
@@ -53,11 +60,13 @@ class Turns:
 
     def __call__(self, texts: Texts) -> pl.DataFrame:
         """Scores of each sample; null where no text filter applies."""
-        refuses = texts.strings.gather(texts.answers).str.contains(REFUSAL).to_numpy()
-        defects = pl.Series(_defects(texts), dtype=pl.Int32)
+        from filters.openings import may_open
+
+        suspects = texts.answers[may_open(texts.codes, texts.starts, texts.answers, _OPENINGS)]
+        refuses = np.isin(texts.answers, rows_with(texts.strings, suspects, REFUSAL))
         return pl.DataFrame(
             {
-                "turn_defects": pl.select(pl.when(pl.Series(texts.applies)).then(defects)).to_series(),
+                "turn_defects": texts.masked(_defects(texts), pl.Int32),
                 "refusal": texts.per_sample(refuses, texts.answers, "max", pl.Boolean),
             }
         )

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from filters.base import Columns
+from filters.expressions import rows_with
 from filters.texts import Texts
 
 if TYPE_CHECKING:
@@ -197,14 +198,14 @@ class InjectionSpans:
     def __call__(self, texts: Texts) -> pl.DataFrame:
         """Scores of each sample; null where no text filter applies."""
         hinted = np.flatnonzero(_hinted(texts))
-        matched = hinted[texts.raw.gather(hinted).str.contains(_ANY).to_numpy()]
+        matched = rows_with(texts.raw, hinted, _ANY)
         chars = np.zeros(texts.num_samples, dtype=np.int32)
         # A loop over rows: spans are looked for in the few that the compiled expression found.
         for row in np.unique(texts.sample[matched]).tolist():
             own = texts.raw[np.searchsorted(texts.sample, row) : np.searchsorted(texts.sample, row + 1)]
             chars[row] = sum(span.end - span.start for span in spans({"text": text} for text in own))
-        told = {"instruction_like": pl.Series(chars > 0), "injection_chars": pl.Series(chars)}
-        return pl.select(pl.when(pl.Series(texts.applies)).then(value).alias(name) for name, value in told.items())
+        told = {"instruction_like": chars > 0, "injection_chars": chars}
+        return pl.DataFrame({name: texts.masked(told[name], of) for name, of in self.writes.items()})
 
 
 def _hinted(texts: Texts) -> npt.NDArray[np.bool_]:

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,3 +57,21 @@ def reference(text):
 @given(st.text("a0 ", max_size=14))
 def test_runs_equal_the_reference(batch_of_answers, text):
     assert runs(batch_of_answers([text])) == reference(text)
+
+
+PLAIN = "the quick brown fox jumped high over lazy dogs"
+
+
+RUNS = ["a", "aaa", " ", "  ", "a a", "b b b", "\n", "\u3000 ", "g g", "hh"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 46), st.sampled_from(RUNS)), max_size=8))
+def test_long_runs_stand_out_of_plain_text(batch_of_answers, parts):
+    # a doubled letter first: after it, and after a space, blocks of 32 characters are looked at as a whole
+    text = "aa b" + "".join(PLAIN[:size] + part for size, part in parts) + PLAIN
+    tight = [match.group() for match in re.finditer(r"(\S)\1*", text)]
+    loose = [match.group() for match in re.finditer(r"(\S)(?:\s?\1)*", text)]
+    gaps = re.findall(r"\s+", text)
+    expected = (max(map(len, tight)), max(len("".join(run.split())) for run in loose), max(map(len, gaps)))
+    assert runs(batch_of_answers([text])) == expected

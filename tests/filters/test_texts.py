@@ -8,7 +8,20 @@ from filters.answer import answers, has_text
 from filters.texts import read_texts
 from shards.schema import ROLES
 
-PARTS = ["a", " ", "\n", "<image>", "<video>", "<", ">", "\u00e9", "\u6c34", "\U0001f600", "\u3000"]
+PARTS = [
+    "text without a marker in all of 32 bytes ",
+    "a",
+    " ",
+    "\n",
+    "<image>",
+    "<video>",
+    "<",
+    ">",
+    "\u00e9",
+    "\u6c34",
+    "\U0001f600",
+    "\u3000",
+]
 TEXT = st.lists(st.sampled_from(PARTS)).map("".join)
 CHATS = st.lists(st.lists(st.tuples(st.sampled_from(ROLES), TEXT), max_size=4), max_size=5)
 

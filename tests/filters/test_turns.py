@@ -62,6 +62,17 @@ def test_refusal(batch_of_answers, answer, refuses):
     assert Turns()(read_texts(batch_of_answers([answer])))["refusal"].to_list() == [refuses]
 
 
+OPENINGS = ["as an AI", "I can't", "Very sorry, I cannot", "really sorry, as an AI", "My apologies, I cannot"]
+OPENINGS += ["unfortunately, I cannot", "i\u2019m unable to", "A\u017f an AI", "As", "I", "is", "_as an AI", "\u5f88"]
+
+
+@settings(deadline=None)
+@given(st.text('"* -(\u201c\u3000\u200b\0_1', max_size=3), st.sampled_from(OPENINGS), st.sampled_from(["", " help"]))
+def test_the_look_at_openings_loses_no_refusal(batch_of_answers, before, opening, after):
+    texts = read_texts(batch_of_answers([before + opening + after]))
+    assert Turns()(texts)["refusal"].to_list() == texts.strings.gather(texts.answers).str.contains(REFUSAL).to_list()
+
+
 def slow(turns):
     """Defects and refusal of a conversation that text filters apply to, turn by turn."""
     bare = [(role, re.sub("<image>|<video>", "", text)) for role, text in turns]
