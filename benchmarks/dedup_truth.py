@@ -11,8 +11,8 @@ import argparse
 import hashlib
 import io
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,7 +25,7 @@ from PIL import Image, ImageDraw, ImageOps
 from filters.phash import PerceptualHash
 from manifests.likeness import SIDE, Likeness, likeness, shrunk
 from shards.errors import PictureError
-from shards.picture import decode
+from shards.picture import Picture, decode
 
 RADIUS: Final = 10
 FAR: Final = 10
@@ -64,7 +64,15 @@ def main() -> None:
 
 def see(data: bytes) -> Seen:
     """Decode, hash and scale one picture."""
-    picture = decode(data)
+    return _looked_at(decode(data))
+
+
+def _seen(image: Image.Image) -> Seen:
+    """The same of pixels."""
+    return _looked_at(Picture(image, "PNG", 0, 1, 1, image.width, image.height))
+
+
+def _looked_at(picture: Picture) -> Seen:
     hashes = dict(zip(PerceptualHash.writes, PerceptualHash()(picture), strict=True))
     whole, mirror, inner = (int(hashes[name] or 0) for name in ("phash", "phash_mirror", "phash_inner"))
     return Seen(shrunk(picture.gray()), whole, mirror, inner)
@@ -79,7 +87,7 @@ def distances(pictures: list[Seen], *, mirrored: bool) -> NDArray[np.uint8]:
     if mirrored:
         return np.asarray(np.bitwise_count(whole[:, None] ^ mirror[None]))
     crossed = np.bitwise_count(whole[:, None] ^ inner[None])
-    return np.minimum(np.bitwise_count(whole[:, None] ^ whole[None]), np.minimum(crossed, crossed.T))
+    return np.asarray(np.minimum(np.bitwise_count(whole[:, None] ^ whole[None]), np.minimum(crossed, crossed.T)))
 
 
 def wilson(hits: int, number: int) -> str:
@@ -97,7 +105,7 @@ class Verifier:
 
     def __init__(self, pictures: list[Seen]) -> None:
         self._pictures = pictures
-        self.seconds = 0.0
+        self.times: dict[str, list[float]] = defaultdict(list)
         self.found: dict[tuple[int, int, bool], Likeness] = {}
 
     def __call__(self, left: int, right: int, *, mirrored: bool = False) -> Likeness:
@@ -106,9 +114,20 @@ class Verifier:
         if key not in self.found:
             mine, other = self._pictures[key[0]].gray, self._pictures[key[1]].gray
             begin = time.process_time()
-            self.found[key] = likeness(mine, np.ascontiguousarray(other[:, ::-1]) if mirrored else other)
-            self.seconds += time.process_time() - begin
+            found = self.found[key] = likeness(mine, np.ascontiguousarray(other[:, ::-1]) if mirrored else other)
+            placed = "as they are" if found.correlation in {None, 1.0} else "once placed"
+            self.times[f"{'same' if found.same else 'not'}, {placed}"].append(time.process_time() - begin)
         return self.found[key]
+
+    @property
+    def seconds(self) -> float:
+        """CPU time so far."""
+        return sum(map(sum, self.times.values()))
+
+    def told(self) -> str:
+        """Pairs and milliseconds of CPU each, by answer and by whether they had to be placed on one another."""
+        parts = [f"{len(each)} {name} {1000 * sum(each) / len(each):.1f}" for name, each in sorted(self.times.items())]
+        return f"{len(self.found)} pairs, {1000 * self.seconds / len(self.found):.1f} ms each: {'; '.join(parts)}"
 
 
 def clusters(near: NDArray[np.bool_], same: Callable[[int, int], bool]) -> list[int]:
@@ -131,8 +150,7 @@ def truth(given: argparse.Namespace) -> None:
     verify = Verifier(pictures)
     straight, turned = distances(pictures, mirrored=False), distances(pictures, mirrored=True)
     plain = clusters(straight <= given.radius, lambda a, b: verify(a, b).same)
-    print(f"{len(pictures)} pictures, {len(verify.found)} pairs verified, "
-          f"{1000 * verify.seconds / len(verify.found):.1f} ms of CPU each")  # fmt: skip
+    print(f"{len(pictures)} pictures; {verify.told()}")
     either = clusters(
         np.minimum(straight, turned) <= given.radius,
         lambda a, b: (
@@ -214,30 +232,31 @@ def alone(
     for name in sorted(found):
         accepted, refused = ([result.same is same for result in found[name][same]] for same in (True, False))
         print(f"  {name:<18} {wilson(sum(accepted), len(accepted))} | {wilson(sum(refused), len(refused))}")
-    print(
-        "\nlargest difference by bound of copies (no caption), least of look-alikes; limit from other families, errors"
-    )
+    print("\nlargest difference by bound of copies (no caption), least of look-alikes; "
+          "limit from other families: copies lost, look-alikes merged")  # fmt: skip
     for name in sorted(found):
         rest = [found[other] for other in found if other != name]
-        limit = (_worst(part[True] for part in rest) * _least(part[False] for part in rest)) ** 0.5
-        errors = sum((d > limit) is same for same in (True, False) for d in _values(found[name][same]))
-        print(
-            f"  {name:<18} {_worst([found[name][True]]):.2f} {_least([found[name][False]]):.2f}; {limit:.2f}, {errors}"
-        )
+        limit = _limit(*([value for part in rest for value in _values(part[same])] for same in (True, False)))
+        copies, strangers = (np.array(_values(found[name][same])) for same in (True, False))
+        print(f"  {name:<18} {copies.max(initial=0):.2f} {strangers.min(initial=9):.2f}; {limit:.2f}: "
+              f"{wilson(int((copies > limit).sum()), len(copies))}, "
+              f"{wilson(int((strangers <= limit).sum()), len(strangers))}")  # fmt: skip
+
+
+def _limit(copies: list[float], strangers: list[float]) -> float:
+    """The value that tells them apart with the fewest errors: the geometric middle of the widest range of such."""
+    values = np.sort(np.array(copies + strangers))
+    errors = [sum(value > each for value in copies) + sum(value <= each for value in strangers) for each in values]
+    best = [(values[i + 1] / max(values[i], 1e-9), i) for i in np.flatnonzero(np.array(errors) == min(errors))
+            if i + 1 < len(values)]  # fmt: skip
+    widest = max(best)[1]
+    return float((values[widest] * values[widest + 1]) ** 0.5)
 
 
 def _values(results: list[Likeness]) -> list[float]:
     """Differences by bounds, of pairs without captions."""
     return [result.difference / result.bound for result in results
             if result.difference is not None and result.bound and result.reason != "edge"]  # fmt: skip
-
-
-def _worst(parts: Iterable[list[Likeness]]) -> float:
-    return max((value for part in parts for value in _values(part)), default=0.0)
-
-
-def _least(parts: Iterable[list[Likeness]]) -> float:
-    return min((value for part in parts for value in _values(part)), default=9.0)
 
 
 def others(given: argparse.Namespace) -> None:
@@ -252,34 +271,42 @@ def others(given: argparse.Namespace) -> None:
     print(f"{len(paths)} pictures; {len(near)} pairs within {given.radius} bits, {len(same)} found the same")
     for a, b in same:
         print(f"  {paths[a].name} {paths[b].name}: {verify(a, b).sentence}")
-    print("\ncopies found")
-    for name, results in _tried(paths, copies_of).items():
-        print(f"  {name:<18} {wilson(results[True], results.total())}")
-    print("\nedits merged")
-    for name, results in _tried(paths, edits_of).items():
-        print(f"  {name:<18} {wilson(results[True], results.total())}")
+    for title, made in (("copies found", copies_of), ("edits merged", edits_of)):
+        print(f"\n{title}; of them by hash, too")
+        for name, results in _tried(paths, made, given.radius).items():
+            merged = [near for same, near in results if same]
+            print(f"  {name:<19} {wilson(len(merged), len(results))}; {sum(merged)}")
 
 
 def _readable(path: Path) -> Seen | None:
-    """What a file shows; None, and a line that says why, where it does not decode."""
+    """What a file shows; None, and a line that says why, where it does not decode, or is flat and has no hash."""
     try:
-        return see(path.read_bytes())
+        seen = see(path.read_bytes())
     except PictureError as error:
         print(f"{path.name}: {error}")
         return None
+    if not seen.whole:
+        print(f"{path.name}: flat, no hash, never compared")
+        return None
+    return seen
 
 
 def _tried(
-    paths: list[Path], made: Callable[[Image.Image, np.random.Generator], Iterator[tuple[str, Image.Image]]]
-) -> dict[str, Counter[bool]]:
-    found: dict[str, Counter[bool]] = defaultdict(Counter)
+    paths: list[Path],
+    made: Callable[[Image.Image, np.random.Generator], Iterator[tuple[str, Image.Image]]],
+    radius: int,
+) -> dict[str, list[tuple[bool, bool]]]:
+    """By name of a change: whether its pictures are the same as what they were made of, and whether hashes are near."""
+    found: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
     for path in paths:
         image = Image.open(path).convert("RGB")
         image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
         rng = np.random.default_rng(list(hashlib.sha256(path.name.encode()).digest()))
-        gray = np.asarray(image.convert("L"))
-        for name, copy in made(image, rng):
-            found[name][likeness(gray, shrunk(copy)).same] += 1
+        origin = _seen(image)
+        for name, changed in made(image, rng):
+            copy = _seen(changed)
+            near = int(distances([origin, copy], mirrored=False)[0, 1]) <= radius
+            found[name].append((likeness(origin.gray, copy.gray).same, near))
     return dict(sorted(found.items()))
 
 

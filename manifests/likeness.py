@@ -13,11 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from manifests.likeness_align import Placement, align, overlap
-from manifests.likeness_kernels import Gray, smooth, window_moments
-from manifests.likeness_regions import STEP, WINDOW, Place, Region, captions_among, regions_of
+from manifests.likeness_align import WHOLE, Placement, align, overlap
+from manifests.likeness_kernels import (
+    Gray,
+    smooth,
+    square_apart,
+    strokes_moved,
+    strongest_near,
+    tone_sums,
+    window_moments,
+)
+from manifests.likeness_regions import STEP, WINDOW, Place, Region, captions_among, is_in, regions_of, strips_of
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised whenever the same two pictures may get another answer."""
 
 SIDE: Final = 512
@@ -42,6 +50,11 @@ _NOISE: Final = 4.0
 _FAINT: Final = 0.15
 """Share of the picture's strong contrast (98th percentile of windows) that is noise too: ringing beside strokes."""
 
+_BLOCK: Final = 8
+_RINGING: Final = 0.07
+"""Pixels of a side of what JPEG compresses as one, and the share of the variance of the strongest window within reach
+of it that is noise: a stroke rings all over the blocks it stands in. Ours, from JPEG at quality 30."""
+
 _COARSER: Final = 4
 """The second comparison sees pixels averaged by so many: soft shapes have no contrast within a small window."""
 
@@ -51,6 +64,16 @@ _CORRELATION: Final = 0.5
 _OVERLAP: Final = 0.7
 """Share of either picture that the other must show: a crop of a tenth leaves 0.8."""
 
+_STROKE: Final = 32
+_MOVED: Final = 0.5
+_FEW: Final = 0.1
+_SURE: Final = 0.05
+_EQUAL: Final = 0.01
+"""Pixels that differ by the first from the next, gray levels, are strokes; moved where they differ by more than the
+second, a share of that, from the other picture. Where no more than a few have (the third, a share of them), pictures
+are laid on one another as they are. That they are the same stands if no more than a few windows with print differ by
+more than the fourth; that they are not, by the fifth, and never without strokes: no other placement explains more."""
+
 _FLAT: Final = 2.0
 """Gray levels of standard deviation, and of difference between thumbnails, that are nothing."""
 
@@ -59,6 +82,10 @@ _OUTLIER: Final = 24.0
 
 _BEND: Final = 48.0
 """Gray levels that a tone curve may lie off a straight one: a gamma of 1.5 reaches 40."""
+
+_FINE: Final = 16
+_TONES: Final = 255 * _FINE + 1
+"""Steps by gray level, and tones, that a picture has once smoothed: whole sixteenths."""
 
 _BLURS: Final = 4
 
@@ -76,8 +103,9 @@ class Likeness:
     * `bound`: the difference above which a window differs, from what is usual in this pair; null as above.
     * `typical`: the median difference of all windows, how much recompression left; null as above.
     * `disagreeing`: share (0..1) of windows that differ, captions included; null as above.
-    * `correlation`: -1..1, of gray values once laid on one another, outliers weighted down; null if not needed.
-    * `covered`: share (0..1) of the two pictures that the other shows, the smaller of the two.
+    * `correlation`: -1..1, of gray values once laid on one another, outliers weighted down; null if not needed, 1 where
+      strokes stand where they stand in the other and no placement was sought.
+    * `covered`: share (0..1) of the two pictures, without frames of one colour, that the other shows, the smaller one.
     * `scale`, `shift`: x and y, the smaller picture's extent in the larger one: 0.96 and 0.02 say that it shows 96 % of
       its width and sits a hundredth of the width right of the middle.
     * `places`: what differs, largest first, at most eight.
@@ -152,33 +180,47 @@ def likeness(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> Likeness:
     pictures = Image.fromarray(first), Image.fromarray(second)
     if min(float(first.std()), float(second.std())) < _FLAT:
         return _flat(first, second)
+    if found := _as_they_are(*pictures):
+        return found
     placement = align(*pictures)
     if placement.correlation < _CORRELATION:
         return Likeness(False, "apart", correlation=placement.correlation)
-    return _compared(*pictures, placement)
+    return _compared(*pictures, placement)[0]
 
 
-def _compared(first: Image.Image, second: Image.Image, placement: Placement) -> Likeness:
+def _as_they_are(first: Image.Image, second: Image.Image) -> Likeness | None:
+    """What is certain where strokes stand where they stand in the other: forms of a template, copies nobody cropped."""
+    if abs(first.width * second.height - first.height * second.width) > max(*first.size, *second.size):
+        return None  # other proportions
+    scaled = second if second.size == first.size else second.resize(first.size, Image.Resampling.BICUBIC)
+    strokes, moved = strokes_moved(np.asarray(first), np.asarray(scaled), _STROKE, _MOVED)
+    if moved > _FEW * strokes:
+        return None
+    found, unlike = _compared(first, second, WHOLE)
+    certain = unlike <= _SURE if found.same else strokes and unlike <= _EQUAL
+    return found if certain else None
+
+
+def _compared(first: Image.Image, second: Image.Image, placement: Placement) -> tuple[Likeness, float]:
+    """What a placement says, and the difference that nine tenths of the windows with print do not exceed."""
     mine, other, box = overlap(first, second, placement)
-    covered = min(
-        mine.size / (first.width * first.height),
-        (box[2] - box[0]) * (box[3] - box[1]) / (first.width * first.height) * placement.scale_x * placement.scale_y,
-    )
+    shown = mine.size / (first.width * first.height)
+    covered = min(shown / placement.parts[0], shown * placement.scale_x * placement.scale_y / placement.parts[1])
     if covered < _OVERLAP or min(mine.shape) < 2 * WINDOW:
-        return Likeness(False, "apart", correlation=placement.correlation, covered=covered)
-    mine, other = _matched(mine, other, placement)
-    fine, printed = _differences(mine, other)
+        return Likeness(False, "apart", correlation=placement.correlation, covered=covered), _MOST
+    mine, other, fine, printed, over = _seen(mine, other, placement)
     worst = fine
     if min(mine.shape) >= WINDOW * _COARSER:  # a thin strip has no window at a quarter of its size
-        worst = np.maximum(fine, _spread(_differences(_reduced(mine), _reduced(other))[0], fine.shape))
-    bound = min(max(_BEYOND * _usual(worst[printed]), _LEAST), _MOST)
+        reduced = _reduced(_without(over, mine, other)), _reduced(other)
+        worst = np.maximum(fine, _spread(_differences(*reduced)[0], fine.shape))
+    bound = _bound(worst[printed & _free(worst.shape, over)])
     found = regions_of(worst, bound, mine.shape)
     captions = captions_among(found, mine, other)
     inside = [region for region in found if region not in captions]
-    outside = _outside(worst, captions)
-    shown = sorted(inside or captions, key=lambda region: (-region.windows, region.top, region.left))
+    outside = worst[_free(worst.shape, captions)]
+    listed = sorted(inside or captions, key=lambda region: (-region.windows, region.top, region.left))
     size = (first.width, first.height)
-    return Likeness(
+    answer = Likeness(
         same=not inside,
         reason="inside" if inside else "edge" if captions else "agrees",
         difference=max([float(outside.max(initial=0.0)), *(region.difference for region in inside)]),
@@ -189,8 +231,29 @@ def _compared(first: Image.Image, second: Image.Image, placement: Placement) -> 
         covered=covered,
         scale=(placement.scale_x, placement.scale_y),
         shift=(placement.shift_x / 2, placement.shift_y / 2),
-        places=tuple(region.place(box, size) for region in shown[:8]),
+        places=tuple(region.place(box, size) for region in listed[:8]),
     )
+    return answer, float(np.quantile(fine[printed], 1 - _FEW)) if printed.any() else _MOST
+
+
+def _seen(
+    mine: Gray, other: Gray, placement: Placement
+) -> tuple[Gray, Gray, NDArray[np.float64], NDArray[np.bool_], list[Region]]:
+    """Both in the same tones, differences of their windows, whether those hold print, and the captions among them.
+
+    A caption covers whole tones of a picture that has few, and is kept out of the curve once it is known.
+    """
+    smoothed = smooth(mine), smooth(other)
+    straight = np.float32(placement.gain) * smoothed[0] + np.float32(placement.offset)
+    known = strips = strips_of(straight, smoothed[1])
+    for _ in range(2):
+        mine, other = _matched(*smoothed, placement, known)
+        fine, printed = _differences(mine, other)
+        over = captions_among(regions_of(fine, _bound(fine[printed]), mine.shape), mine, other)
+        if not over or known != strips or all(is_in(region, strips) for region in over):
+            break
+        known = over
+    return mine, other, fine, printed, [*over, *strips] if over else over
 
 
 def _spread(coarse: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -202,13 +265,28 @@ def _spread(coarse: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.f
     return out
 
 
-def _outside(differences: NDArray[np.float64], captions: list[Region]) -> NDArray[np.float64]:
-    """Differences of the windows that touch no caption."""
-    free = np.ones(differences.shape, dtype=bool)
+def _free(shape: tuple[int, ...], captions: list[Region]) -> NDArray[np.bool_]:
+    """Whether a window touches no caption."""
+    free = np.ones(shape, dtype=bool)
     for region in captions:
         rows = slice(max(0, (region.top - WINDOW) // STEP), region.bottom // STEP + 1)
         free[rows, max(0, (region.left - WINDOW) // STEP) : region.right // STEP + 1] = False
-    return differences[free]
+    return free
+
+
+def _without(captions: list[Region], mine: Gray, other: Gray) -> Gray:
+    """The first with what the second shows where a caption lies."""
+    if captions:
+        mine = mine.copy()
+    for region in captions:
+        part = slice(region.top, region.bottom), slice(region.left, region.right)
+        mine[part] = other[part]
+    return mine
+
+
+def _bound(differences: NDArray[np.float64]) -> float:
+    """The difference above which a window differs, from those of windows with print."""
+    return min(max(_BEYOND * _usual(differences), _LEAST), _MOST)
 
 
 def _usual(differences: NDArray[np.float64]) -> float:
@@ -227,13 +305,13 @@ def _differences(mine: Gray, other: Gray) -> tuple[NDArray[np.float64], NDArray[
     stands = left + right
     strong = np.percentile(stands, 98) / 2
     noise = 2 * max(_NOISE**2, _FAINT**2 * strong)
-    return apart / (stands + noise), stands > noise
+    beside = _RINGING * strongest_near(stands, _BLOCK // STEP)
+    return apart / (stands + np.maximum(noise, beside)), stands > noise
 
 
-def _matched(mine: Gray, other: Gray, placement: Placement) -> tuple[Gray, Gray]:
+def _matched(mine: Gray, other: Gray, placement: Placement, captions: list[Region]) -> tuple[Gray, Gray]:
     """The first picture in the tones of the second, and the sharper one blurred as long as that brings them nearer."""
-    mine, other = smooth(mine), smooth(other)
-    mine = _toned(mine, other, placement)
+    mine = _toned(mine, other, placement, captions)
     apart = _apart(mine, other)
     for blur_mine in (True, False):
         blurred = False
@@ -248,27 +326,26 @@ def _matched(mine: Gray, other: Gray, placement: Placement) -> tuple[Gray, Gray]
     return mine, other
 
 
-def _toned(mine: Gray, other: Gray, placement: Placement) -> Gray:
-    """A curve through the mean tone of the second at each of 32 tones of the first, of the pixels near a straight one.
+def _toned(mine: Gray, other: Gray, placement: Placement, captions: list[Region]) -> Gray:
+    """A curve through the mean tone of the second at each of 32 tones of the first, of pixels near a straight one.
 
     The straight one is that of the placement, which no caption bends; the tones that few pixels have follow it.
     """
-    bins = np.clip(mine / 8, 0, 31).astype(np.int64).ravel()
-    values = mine.ravel()
-    bent = other.ravel() - np.float32(placement.gain) * values - np.float32(placement.offset)
-    near = (np.abs(bent) < _BEND).astype(np.float64)
-    total = np.bincount(bins, near, 32)
-    known = total > 1e-4 * mine.size
-    straight = np.float32(placement.gain) * mine + np.float32(placement.offset)
-    if not known.any():
-        return straight
-    tones, bends = (np.bincount(bins, near * part, 32)[known] / total[known] for part in (values, bent))
-    return np.asarray(straight + np.interp(mine, tones, bends), dtype=np.float32)
+    shown = other.copy() if captions else other
+    for region in captions:
+        shown[region.top : region.bottom, region.left : region.right] = np.nan
+    number, tones, bends = tone_sums(mine, shown, placement.gain, placement.offset, _BEND)
+    known = number > 1e-4 * mine.size
+    levels = np.arange(_TONES, dtype=np.float64) / _FINE
+    curve = placement.gain * levels + placement.offset
+    if known.any():
+        curve += np.interp(levels, tones[known] / number[known], bends[known] / number[known])
+    return curve.astype(np.float32)[np.rint(mine * _FINE).astype(np.int32)]
 
 
 def _apart(mine: Gray, other: Gray) -> float:
     """Mean square in gray levels, of what lies within the reach of blur and noise."""
-    return float(np.square(np.clip(mine - other, -_OUTLIER, _OUTLIER)).mean(dtype=np.float64))
+    return float(square_apart(mine, other, _OUTLIER))
 
 
 def _reduced(array: Gray) -> Gray:

@@ -1,6 +1,6 @@
 """Laying one picture on another: a scale and a shift each way, found from coarse to fine."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,7 +25,19 @@ _PLAIN: Final = 0.985
 """Correlation of two whole pictures at the finest level above which no other start is tried."""
 
 _EXACT: Final = 0.006
-"""Of half sides: a placement as near to the whole on the whole gives way to that if it correlates as well."""
+_AS_WELL: Final = 0.0005
+"""Of half sides: a placement as near to the whole on the whole gives way to that if it correlates as well, but for the
+second."""
+
+_BAND: Final = 0.2
+_PART: Final = 0.9
+_EXPLAINED: Final = 0.5
+"""Share of rows at the top or bottom that a caption may cover, left out to place the rest; that must correlate by the
+second, and leave no more than the third of what is not explained with them."""
+
+_EVEN: Final = 6
+_LEAST_INNER: Final = 0.25
+"""Gray levels that a frame of one colour may stray by recompression; share of a picture that is left within one."""
 
 _HOPE: Final = 0.45
 """Correlation below which a placement is not refined: copies reach 0.8 at the coarse level."""
@@ -42,13 +54,18 @@ _NOISE: Final = 8.0
 """Gray levels: residuals beyond three times as much hardly count where placements are compared."""
 
 
+Box = tuple[int, int, int, int]
+Sides = tuple[float, float, float, float]
+
+
 @dataclass(frozen=True, slots=True)
 class Placement:
     """Where the first picture lies on the second.
 
     `scale_x`, `shift_x`, `scale_y`, `shift_y`: a point at x (-1 left edge, 1 right edge) of the first lies at
     `scale_x * x + shift_x` of the second, and a gray value g of the first is about `gain * g + offset`. `correlation`
-    (-1..1) of the gray values where they overlap, outliers weighted down; -1 where no placement was found.
+    (-1..1) of the gray values where they overlap, outliers weighted down; -1 where no placement was found. `parts`:
+    shares (0..1) of the two areas that were laid on one another, without frames of one colour.
     """
 
     scale_x: float
@@ -58,43 +75,135 @@ class Placement:
     gain: float
     offset: float
     correlation: float
+    parts: tuple[float, float] = (1.0, 1.0)
+
+
+WHOLE: Final = Placement(1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0)
+"""All of the first on all of the second, in the same tones."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
     place: Vector  # scale x, shift x, scale y, shift y, gain, offset
     correlation: float
+    parts: tuple[float, float] = (1.0, 1.0)
+
+
+Levels = list[tuple[Gray, Gray]]
 
 
 def align(left: Image.Image, right: Image.Image) -> Placement:
     """Find where `left` lies on `right`, both of mode L.
 
-    Copies are placed as a whole at first; only if that fails, other scales are tried. Each level fits scale, shift,
-    gain and offset by Gauss-Newton with weights that spare a caption or a stain (Cauchy).
+    Copies are placed as a whole at first; only if that fails, parts of them and other scales are tried. Each level
+    fits scale, shift, gain and offset by Gauss-Newton with weights that spare a caption or a stain (Cauchy).
 
     Source: Lucas and Kanade 1981, coarse to fine; weights: Cauchy, as in Zhang 1997; starts are ours.
     """
     levels = [_level(left, right, _COARSE * factor) for factor in (1, 4, 16)]
-    fit = _refined(levels, [_refine(levels[0], _WHOLE, 12)])
+    coarse = _refine(levels[0], _WHOLE, 12)
+    fit = _refined(levels, [coarse])
+    if fit.correlation <= _PLAIN or not _is_whole(fit):
+        known = coarse if fit.correlation <= _PLAIN else fit
+        fit = _best([fit, *_of_parts(left, right, levels, known)], 1)[0]
     if fit.correlation <= _PLAIN:
         tried = [_refine(levels[0], _start(*scales), 3) for scales in _starts(left, right)]
         fits = [_refine(levels[0], start.place, 9) for start in _best(tried, 3)]
         fit = _best([fit, _refined(levels, _best(fits, 2))], 1)[0]
     scale_x, shift_x, scale_y, shift_y, gain, offset = (float(value) for value in fit.place)
-    return Placement(scale_x, shift_x, scale_y, shift_y, gain, offset, fit.correlation)
+    return Placement(scale_x, shift_x, scale_y, shift_y, gain, offset, fit.correlation, fit.parts)
 
 
-def _refined(levels: list[tuple[Gray, Gray]], fits: list[_Fit]) -> _Fit:
+def _of_parts(left: Image.Image, right: Image.Image, levels: Levels, known: _Fit) -> Iterator[_Fit]:
+    """Fits without a strip at the top or bottom, which may have been laid over, and without frames of one colour.
+
+    Those that explain most of what `known` leaves, by the coarse level; the others are not refined.
+    """
+    for top, bottom in ((_BAND, 0.0), (0.0, _BAND)):
+        box = (1.0, 0.0, 1 - top - bottom, top - bottom)
+        yield from _explaining([_rows(level, top, bottom) for level in levels], known, (box, box), (1.0, 1.0))
+    inner = _unframed(np.asarray(left)), _unframed(np.asarray(right))
+    boxes = _unit(inner[0], left.size), _unit(inner[1], right.size)
+    if np.abs(np.subtract(*boxes)).max() > _EXACT:
+        part = (_level(left.crop(inner[0]), right.crop(inner[1]), _COARSE * factor) for factor in (1, 4, 16))
+        yield from _explaining(part, known, boxes, (boxes[0][0] * boxes[0][2], boxes[1][0] * boxes[1][2]))
+
+
+def _explaining(
+    levels: Iterable[tuple[Gray, Gray]], known: _Fit, boxes: tuple[Sides, Sides], parts: tuple[float, float]
+) -> Iterator[_Fit]:
+    finer = iter(levels)
+    coarse = next(finer)
+    start, enough = _Fit(_WHOLE, 1.0), max(_PART, 1 - _EXPLAINED * (1 - known.correlation))
+    for steps in (0, 6):  # copies that nobody cropped lie there at once
+        start = _refine(coarse, start.place, steps)
+        if start.correlation <= enough:
+            return
+    fit = _refined([coarse, *finer], [start])
+    yield _Fit(_lifted(fit.place, *boxes), fit.correlation, parts)
+
+
+def _lifted(place: Vector, mine: Sides, other: Sides) -> Vector:
+    """A placement of boxes, as one of the pictures that they were cut from."""
+    lifted = place.copy()
+    for i in (0, 2):
+        lifted[i] = other[i] * place[i] / mine[i]
+        lifted[i + 1] = other[i + 1] + other[i] * place[i + 1] - lifted[i] * mine[i + 1]
+    return lifted
+
+
+def _rows(level: tuple[Gray, Gray], top: float, bottom: float) -> tuple[Gray, Gray]:
+    """Both without a share of their rows."""
+    height = len(level[0])
+    rows = slice(round(top * height), height - round(bottom * height))
+    return level[0][rows], level[1][rows]
+
+
+def _unit(box: Box, size: tuple[int, int]) -> Sides:
+    """Half side and middle of a box, in half sides of the picture, x and y."""
+    (left, top, right, bottom), (width, height) = box, size
+    return (right - left) / width, (left + right) / width - 1, (bottom - top) / height, (top + bottom) / height - 1
+
+
+def _unframed(gray: NDArray[np.uint8]) -> Box:
+    """Box of what lies within rows and columns of one gray at all sides; the whole picture if that is most of it."""
+    height, width = gray.shape
+    top, bottom = _even_ends(gray)
+    left, right = _even_ends(gray[top:bottom].T)
+    if (right - left) * (bottom - top) < _LEAST_INNER * gray.size or min(right - left, bottom - top) < 2:  # noqa: PLR2004
+        return 0, 0, width, height
+    return left, top, right, bottom
+
+
+def _even_ends(gray: NDArray[np.uint8]) -> tuple[int, int]:
+    """First row, and one past the last, that is not of the gray of its end."""
+    ends = []
+    for rows in (gray, gray[::-1]):
+        middle = int(np.median(rows[0]))
+        odd = (np.abs(rows[: len(rows) // 2].astype(np.int16) - middle) > _EVEN).any(axis=1)
+        ends.append(int(odd.argmax()) if odd.any() else 0)
+    return ends[0], len(gray) - ends[1]
+
+
+def _refined(levels: Levels, fits: list[_Fit]) -> _Fit:
     """The best of some fits of the coarsest level, through the other levels."""
     for level, steps in zip(levels[1:], (6, 3), strict=True):
         if max(fit.correlation for fit in fits) < _HOPE:
             break
+        if level is levels[-1] and _is_whole(fits[0]):
+            whole = _refine(level, np.concatenate([_WHOLE[:4], fits[0].place[4:]]), 0)
+            if whole.correlation >= 1 - _AS_WELL:
+                return whole
         fits = _best([_refine(level, fit.place, steps, _NOISE) for fit in fits], 1)
     best = _best(fits, 1)[0]
-    if best.correlation < _HOPE or np.abs(best.place[:4] - _WHOLE[:4]).max() > _EXACT:
+    if best.correlation < _HOPE or not _is_whole(best):
         return best
     whole = _refine(levels[-1], np.concatenate([_WHOLE[:4], best.place[4:]]), 0)
-    return whole if whole.correlation >= best.correlation - 0.0005 else best
+    return whole if whole.correlation >= best.correlation - _AS_WELL else best
+
+
+def _is_whole(fit: _Fit) -> bool:
+    return bool(np.abs(fit.place[:4] - _WHOLE[:4]).max() <= _EXACT)
 
 
 def _best(fits: list[_Fit], number: int) -> list[_Fit]:
@@ -133,7 +242,6 @@ def _span(size: int, other: int, scale: float, shift: float) -> tuple[int, int, 
 
 
 _WHOLE: Final = np.array([1.0, 0.0, 1.0, 0.0, 1.0, 0.0])
-"""All of the first on all of the second, in the same tones."""
 
 
 def _start(scale_x: float, scale_y: float) -> Vector:

@@ -98,6 +98,73 @@ def normal_equations(a, b, place, noise):  # type: ignore[no-untyped-def]  # com
 
 
 @njit(cache=True, nogil=True)
+def tone_sums(a, b, gain, offset, reach):  # type: ignore[no-untyped-def]  # compiled
+    """How far b lies off `gain * a + offset` at each of 32 tones of a.
+
+    a, b: (h, w) float32; pixels further off than `reach` are left out, and those where b is not a number. Returns three
+    (32,) float64: pixels, sums of their tones, sums of how far they are off.
+    """
+    number, tones, bends = np.zeros(32), np.zeros(32), np.zeros(32)
+    for y in range(a.shape[0]):
+        for x in range(a.shape[1]):
+            tone = float(a[y, x])
+            bend = b[y, x] - gain * tone - offset
+            if abs(bend) < reach:
+                k = min(int(tone / 8), 31)
+                number[k] += 1
+                tones[k] += tone
+                bends[k] += bend
+    return number, tones, bends
+
+
+@njit(cache=True, nogil=True)
+def square_apart(a, b, most):  # type: ignore[no-untyped-def]  # compiled
+    """Mean square of a - b, (h, w) float32, each taken as `most` at most."""
+    total = 0.0
+    for y in range(a.shape[0]):
+        for x in range(a.shape[1]):
+            apart = min(abs(float(a[y, x]) - b[y, x]), most)
+            total += apart * apart
+    return total / a.size
+
+
+@njit(cache=True, nogil=True)
+def strokes_moved(a, b, stroke, share):  # type: ignore[no-untyped-def]  # compiled
+    """Pixels of either that differ by more than `stroke` from the next; those where a and b differ by `share` of that.
+
+    a, b: (h, w) uint8 of one shape.
+    """
+    strokes = moved = 0
+    for y in range(a.shape[0]):
+        for x in range(a.shape[1] - 1):
+            p, q = np.int64(a[y, x]), np.int64(b[y, x])  # int() of a uint8 is unsigned here
+            step = max(abs(p - np.int64(a[y, x + 1])), abs(q - np.int64(b[y, x + 1])))
+            if step > stroke:
+                strokes += 1
+                moved += abs(p - q) > share * step
+    return strokes, moved
+
+
+@njit(cache=True, nogil=True)
+def strongest_near(a, reach):  # type: ignore[no-untyped-def]  # compiled
+    """(rows, columns) float64: the largest value no further than `reach` rows and columns away."""
+    rows, columns = a.shape
+    across, out = np.empty((rows, columns)), np.empty((rows, columns))
+    for y in range(rows):
+        for x in range(columns):
+            most = a[y, x]
+            for k in range(max(x - reach, 0), min(x + reach + 1, columns)):
+                most = max(most, a[y, k])
+            across[y, x] = most
+    for y in range(rows):
+        out[y] = across[y]
+        for k in range(max(y - reach, 0), min(y + reach + 1, rows)):
+            for x in range(columns):
+                out[y, x] = max(out[y, x], across[k, x])
+    return out
+
+
+@njit(cache=True, nogil=True)
 def window_moments(a, b, side, step):  # type: ignore[no-untyped-def]  # compiled
     """Variances of a - b, of a and of b in each window of side x side pixels, every `step` pixels.
 

@@ -132,6 +132,87 @@ def test_the_same_caption_inside_does() -> None:
     assert likeness(shrunk(picture), shrunk(other)).reason == "inside"
 
 
+def stripped(image: Image.Image, *, fill: int, top: bool, depth: int = 24) -> Image.Image:
+    """With a box of text laid over the whole width."""
+    copy, first = image.copy(), 0 if top else image.height - depth
+    draw = ImageDraw.Draw(copy)
+    draw.rectangle((0, first, image.width, first + depth), fill=fill)
+    draw.text((6, first + 4), "downloaded from example.org", font=ImageFont.load_default(12), fill=128)
+    return copy
+
+
+@pytest.mark.parametrize("top", [True, False])
+@pytest.mark.parametrize("fill", [0, 255])
+@pytest.mark.parametrize("size", [(320, 240), (128, 128), (200, 100)])
+def test_a_strip_of_text_over_a_photo_changes_nothing(size: tuple[int, int], fill: int, top: bool) -> None:
+    picture = photo().resize(size)
+    found = likeness(shrunk(picture), shrunk(stripped(picture, fill=fill, top=top, depth=16)))
+    assert (found.same, found.reason) == (True, "edge"), found
+
+
+@pytest.mark.parametrize("top", [True, False])
+@pytest.mark.parametrize("made", [page, chart], ids=lambda made: made.__name__)
+def test_a_black_strip_over_print_changes_nothing(made: Callable[[], Image.Image], top: bool) -> None:
+    found = likeness(shrunk(made()), shrunk(stripped(made(), fill=0, top=top)))
+    assert (found.same, found.reason) == (True, "edge"), found
+
+
+@pytest.mark.parametrize("quality", [None, 60])
+def test_a_strip_hides_no_other_digit(quality: int | None) -> None:
+    other = stripped(page(number="432.17"), fill=0, top=True)
+    found = likeness(shrunk(page()), shrunk(jpeg(other, quality) if quality else other))
+    assert (found.same, found.reason) == (False, "inside"), found
+
+
+@pytest.mark.parametrize("fill", [0, 90, 255])
+@pytest.mark.parametrize("size", [(47, 500), (400, 60)])
+def test_a_wide_frame_around_a_narrow_picture_changes_nothing(size: tuple[int, int], fill: int) -> None:
+    picture = photo().resize((400, 500)).crop((0, 0, *size))
+    framed = ImageOps.expand(picture, 15, fill=fill)
+    found = likeness(shrunk(picture), shrunk(framed))
+    assert found.same and found.reason == "agrees", found
+    assert found.covered > 0.8
+    assert found.scale == pytest.approx([side / (side + 30) for side in size], abs=0.03)  # less a rim that bleeds
+    assert likeness(shrunk(framed), shrunk(picture)) == found
+
+
+@pytest.mark.parametrize("colours", [("red", "black"), ("lime", "black"), ("blue", "yellow"), ("white", "black")])
+def test_ringing_beside_coloured_letters_is_no_difference(colours: tuple[str, str]) -> None:
+    image = Image.new("RGB", (300, 100), colours[1])
+    draw = ImageDraw.Draw(image)
+    for line in range(3):
+        draw.text((8, 6 + 30 * line), "you are awesome"[line:], font=ImageFont.load_default(24), fill=colours[0])
+    found = likeness(shrunk(image), shrunk(jpeg(image, 30)))
+    assert found.same, found
+
+
+@pytest.mark.parametrize("quality", [None, 90])
+def test_forms_of_one_template_are_laid_on_one_another_as_they_are(quality: int | None) -> None:
+    other = jpeg(page(number="432.17"), quality) if quality else page(number="432.17")
+    found = likeness(shrunk(page()), shrunk(other))
+    assert not found.same
+    assert (found.scale, found.shift, found.correlation) == ((1.0, 1.0), (0.0, 0.0), 1.0)
+
+
+def test_a_gradient_of_other_gamma_is_no_other_extent() -> None:
+    y, x = np.mgrid[-1:1:200j, -1:1:200j]
+    picture = Image.fromarray((255 * np.clip(1 - np.hypot(x + 0.4, y + 0.4) / 1.6, 0, 1)).astype(np.uint8))
+    found = likeness(shrunk(picture), shrunk(picture.point([round(255 * (v / 255) ** 1.4) for v in range(256)])))
+    assert (found.same, found.reason) == (True, "agrees"), found
+
+
+@pytest.mark.parametrize("share", [0.01, 0.02, 0.04])
+@pytest.mark.parametrize("marked", [False, True])
+def test_soft_shapes_are_placed_before_they_are_told_apart(marked: bool, share: float) -> None:
+    for seed in range(8):
+        spots = np.random.default_rng(seed).integers(40, 216, (4, 5), dtype=np.uint8)
+        picture = Image.fromarray(spots).resize((400, 300), Image.Resampling.BICUBIC)
+        if marked:
+            ImageDraw.Draw(picture).ellipse((190, 140, 210, 160), fill=0)  # where a crop moves nothing
+        found = likeness(shrunk(picture), shrunk(cropped(picture, share)))
+        assert found.same, (seed, found)
+
+
 @pytest.mark.parametrize("pair", LOOK_ALIKES.values(), ids=list(LOOK_ALIKES))
 @pytest.mark.parametrize("name", ["several", "border"])
 def test_the_order_of_the_arguments_says_nothing(pair: tuple[Image.Image, Image.Image], name: str) -> None:
