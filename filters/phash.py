@@ -12,7 +12,8 @@ from filters.base import Columns
 from filters.pictures import gray_std
 from shards.picture import SAMPLE_PX, Picture
 
-_SIDE: Final = 32
+SIDE: Final = 32
+"""Pixels a side of the square that a hash is made of."""
 _LOW: Final = 8
 
 _MIRRORED: Final = np.where(np.arange(_LOW) % 2, -1.0, 1.0)
@@ -59,15 +60,15 @@ class PerceptualHash:
             return None, None, None
         within = SAMPLE_PX if picture.scale > 1 else None  # in full as imagehash; else nothing is lost by it
         squares = (
-            picture.gray_square(_SIDE, within=within),
-            picture.gray_square(_SIDE, inset=self.inset, within=SAMPLE_PX),
+            picture.gray_square(SIDE, within=within),
+            picture.gray_square(SIDE, inset=self.inset, within=SAMPLE_PX),
         )
-        whole, inner = _frequencies(np.stack([np.asarray(square) for square in squares]))
-        return _hash(whole), _hash(whole * _MIRRORED), _hash(inner)
+        whole, inner = frequencies_of(np.stack([np.asarray(square) for square in squares]))
+        return hash_of(whole), hash_of(whole * _MIRRORED), hash_of(inner)
 
 
-def _frequencies(squares: npt.NDArray[np.uint8]) -> Frequencies:
-    """The lowest coefficients of n squares, (n, 8, 8): downwards, across.
+def frequencies_of(squares: npt.NDArray[np.uint8]) -> Frequencies:
+    """The lowest coefficients of n squares, (n, 32, 32) uint8 to (n, 8, 8) float64: downwards, across.
 
     By the routine of imagehash, since ties at the median, as drawings of few lines have, hang on its last bit; it
     takes 12 of the 900 microseconds that a photo costs.
@@ -78,6 +79,7 @@ def _frequencies(squares: npt.NDArray[np.uint8]) -> Frequencies:
     return low
 
 
-def _hash(low: Frequencies) -> int:
+def hash_of(low: Frequencies) -> int:
+    """The 64 bits of one picture from its (8, 8) coefficients."""
     middle = np.sort(low, axis=None)[low.size // 2 - 1 : low.size // 2 + 1]  # np.median takes ten times as long
     return int.from_bytes(np.packbits(low > middle.sum() / 2).tobytes(), "big")
