@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from blake3 import blake3
 
 from shards.errors import StoreError
+from shards.remote import publish
 
 _TEMPORARY = ".tmp"
 _ROW_GROUP = 1 << 17
@@ -26,8 +27,10 @@ _CHUNK: Final = 1 << 18
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary name beside `path`; rename it to `path` when the block ends well, remove it otherwise.
 
+    In the working folder of a store at a URL the file goes there first, see `shards.remote`.
+
     Raises:
-        StoreError: the disk is full or the folder cannot be written.
+        StoreError: the disk is full, the folder cannot be written, or the store at a URL does not take the file.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}")
     try:
@@ -35,6 +38,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
+        publish(temporary, path)
         temporary.replace(path)
     except OSError as error:
         with suppress(OSError):  # the name may be impossible for the same reason as the file itself

@@ -18,6 +18,7 @@ from shards.arrow_file import ArrowFile
 from shards.errors import StoreError
 from shards.files import replacing
 from shards.picture import Facts, Picture, decode
+from shards.remote import remote_of
 
 PACK_BYTES: Final = 256 << 20
 """Size at which a new pack is begun."""
@@ -140,7 +141,7 @@ class PictureReader:
             StoreError: the bytes are not those that were stored (a mirror was changed, a file is damaged).
         """
         try:
-            data = self.read(self._locate(image.pack), image.offset, image.size)
+            data = self._data(image)
         except OSError as error:
             raise StoreError(f"picture `{image.sha256[:12]}` in `{image.pack}`: {error}") from error
         if hashlib.sha256(data).hexdigest() != image.sha256:
@@ -151,6 +152,13 @@ class PictureReader:
     def picture(self, image: Image) -> Picture:
         """The decoded picture."""
         return decode(self(image))
+
+    def _data(self, image: Image) -> bytes:
+        path = self._locate(image.pack)
+        remote = None if "://" in self.store else remote_of(Path(self.store))
+        if remote and not image.pack.startswith(_MIRROR) and not Path(path).is_file():
+            return remote.read(image.pack, image.offset, image.size)
+        return self.read(path, image.offset, image.size)
 
     def _locate(self, pack: str) -> str:
         if not pack.startswith(_MIRROR):

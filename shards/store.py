@@ -5,8 +5,12 @@
     shards/SOURCE/FP      samples, picture packs, quarantine        sources/convert.py
     scores/SOURCE/FP      score tables                              flows/scoring.py
     likeness/pictures/FP  pairs of pictures that were compared      flows/comparing.py
+    leakage/BENCHMARK/FP  hashes of an evaluation set               flows/leak_index.py
+    leaks/SOURCE/FP       what a source holds of one                flows/leaking.py
     mixtures/RECIPE.STAGE/FP   decisions, clusters, ids, manifest, report
     runs/RECIPE/FP        run manifests
+    queues/RECIPE.STAGE/FP     items for people                     flows/reviewing.py
+    review/answers.jsonl  what people said; grows                   review/answer.py
     imported/SOURCE/NAME.parquet   ratings of others            flows/importing.py
     mirrors/NAME.json     where registered mirrors lie on this machine
     raw/REPO/COMMIT       files from the hub                        sources/hub.py
@@ -27,6 +31,8 @@ from pydantic import BaseModel
 
 from shards.errors import StoreError
 from shards.files import remove_leftovers, write_text
+from shards.lease import leased
+from shards.remote import INDEX, remote_of
 
 Index = TypeVar("Index", bound=BaseModel)
 
@@ -43,21 +49,24 @@ class Box:
 
     @property
     def path(self) -> Path:
-        """Folder of this box, which may not exist yet."""
+        """Folder of this box, which may not exist yet; brought from a store at a URL if it is complete there."""
+        remote = remote_of(self.store)
+        if remote:
+            remote.bring(self.name)
         return self.store / self.name
 
     @property
     def done(self) -> bool:
         """Whether the box is complete."""
-        return (self.path / "index.json").is_file()
+        return (self.path / INDEX).is_file()
 
     def index(self, model: type[Index]) -> Index:
         """What the box says about itself; the box must be done."""
-        return model.model_validate_json((self.path / "index.json").read_bytes())
+        return model.model_validate_json((self.path / INDEX).read_bytes())
 
     def finish(self, index: BaseModel) -> None:
         """Write the index and with it declare the box complete."""
-        write_text(self.path / "index.json", index.model_dump_json(indent=1) + "\n")
+        write_text(self.path / INDEX, index.model_dump_json(indent=1) + "\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +79,32 @@ class Store:
         """The box of this kind, name and fingerprint, done or not."""
         return Box(self.root, f"{kind}/{name}/{fingerprint[:_NAME_DIGITS]}")
 
+    def boxes(self, kind: str, name: str) -> list[Box]:
+        """The complete boxes of a kind and name, in the order of their fingerprints."""
+        remote = remote_of(self.root)
+        if remote:
+            remote.bring_indexes(f"{kind}/{name}")
+        return [
+            Box(self.root, f"{kind}/{name}/{path.parent.name}")
+            for path in sorted((self.root / kind / name).glob(f"*/{INDEX}"))
+        ]
+
+    def latest(self, kind: str, name: str) -> Box | None:
+        """The box of a kind and name that was completed last; None without one."""
+        return max(self.boxes(kind, name), key=_completed, default=None)
+
+    def names(self, kind: str) -> list[str]:
+        """Names under which there are complete boxes of a kind, sorted."""
+        remote = remote_of(self.root)
+        away = remote.entries(kind) if remote else ()
+        there = {path.split("/")[1] for path in away if path.endswith(f"/{INDEX}")}
+        return sorted(there | {path.parents[1].name for path in (self.root / kind).glob(f"*/*/{INDEX}")})
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the store alone; the kernel frees the lock when the process dies.
+
+        A store at a URL is held by a lease as well, see `shards.lease`.
 
         Raises:
             StoreError: another run holds it, or the folder cannot be written.
@@ -90,4 +122,15 @@ class Store:
                 remedy = "wait until it ends, or use another store with --store"
                 raise StoreError(f"store `{self.root}` is in use by another run; {remedy}") from error
             remove_leftovers(self.root)
-            yield
+            remote = remote_of(self.root)
+            if remote is None:
+                yield
+                return
+            with leased(remote):
+                remote.forget()
+                remote.bring_state()
+                yield
+
+
+def _completed(box: Box) -> tuple[int, str]:
+    return (box.path / INDEX).stat().st_mtime_ns, box.name

@@ -1,0 +1,160 @@
+"""Stores at s3://, on a real server of that protocol: same bytes, good and bad days, a run that is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from commands import ROOT, Vlmix, environment
+from mixture_store import write_rows
+from s3_server import S3, running
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recipe of one local file with a judge, rules, pictures and dedup."""
+    folder = tmp_path_factory.mktemp("recipe")
+    write_rows(folder)
+    columns = {"user": ["q"], "assistant": ["a"], "images": ["i"]}
+    source = {"layout": "table", "files": "*.jsonl", "root": ".", "columns": columns}
+    rules = [
+        {"name": "short", "when": "answer_chars < 40", "then": "drop"},
+        {"name": "poor", "when": "quality < 3", "then": "review"},
+    ]
+    entries = [{"id": "mine", "source": source, "domain": "chat", "repeat": 1.5}]
+    path = folder / "small.yaml"
+    path.write_text(yaml.safe_dump({"name": "small", "rules": {"list": rules}, "entries": entries}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def local(recipe: Path, vlmix: Vlmix, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the build says with a store in a folder."""
+    done = vlmix("run", "build-sft-mix", "--recipe", recipe, "--store", tmp_path_factory.mktemp("local"), "--json")
+    assert done.code == 0, done.err
+    return done.document
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    with running(tmp_path_factory.mktemp("s3") / "port") as server:
+        yield server
+
+
+def test_same_digest_and_nothing_to_do_elsewhere(
+    recipe: Path, local: dict[str, Any], s3: S3, vlmix: Vlmix, tmp_path: Path
+) -> None:
+    build = ("run", "build-sft-mix", "--recipe", recipe, "--store", s3.store("twice"), "--json")
+    first = vlmix(*build, env=s3.environment(tmp_path / "one"))
+    assert first.code == 0, first.err
+    assert first.document["digest"] == local["digest"]
+    second = vlmix(*build, env=s3.environment(tmp_path / "two"))
+    assert second.code == 0, second.err
+    assert second.document["digest"] == local["digest"]
+    assert second.document["steps"]["executed"] == 0
+    exported = vlmix(
+        *("export", "small", "--store", s3.store("twice"), "--to", "llava-next", "--out", tmp_path / "out", "--json"),
+        env=s3.environment(tmp_path / "three"),
+    )
+    assert exported.code == 0, exported.err
+    written = sum(1 for path in (tmp_path / "out").rglob("*") if path.suffix == ".png")
+    assert written > 0
+
+
+@pytest.mark.parametrize(("fault", "every"), [("slow_down", 5), ("internal", 5), ("cut", 5)])
+def test_bad_days_change_nothing(
+    recipe: Path, local: dict[str, Any], vlmix: Vlmix, tmp_path: Path, fault: str, every: int
+) -> None:
+    with running(tmp_path / "port", fault=fault, every=every) as server:
+        build = ("run", "build-sft-mix", "--recipe", recipe, "--store", server.store("bad"), "--json")
+        done = vlmix(*build, env=server.environment(tmp_path / "cache"))
+        assert done.code == 0, done.err
+        assert done.document["digest"] == local["digest"]
+        again = vlmix(*build, env=server.environment(tmp_path / "other"))
+        assert again.code == 0, again.err
+        assert again.document["steps"]["executed"] == 0
+
+
+def test_a_server_that_is_gone_gets_one_message_and_the_next_run_ends_well(
+    recipe: Path, local: dict[str, Any], vlmix: Vlmix, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    command = [sys.executable, "-m", "flows.cli", "run", "build-sft-mix"]
+    with running(tmp_path / "port") as server:
+        run = subprocess.Popen(
+            [*command, "--recipe", str(recipe), "--store", server.store("gone")],
+            cwd=ROOT,
+            env=environment(server.environment(cache)),
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
+        until(run, lambda: any(cache.rglob("shards/*/*/index.json")))
+        server.process.kill()
+        _, said = run.communicate(timeout=300)
+    assert run.returncode == 1
+    assert said.count("\n") == 1, said
+    assert "run again when the store answers" in said
+    assert "s3://mixes/gone" in said
+    with running(tmp_path / "port2") as server:
+        done = vlmix(
+            *("run", "build-sft-mix", "--recipe", recipe, "--store", server.store("gone"), "--json"),
+            env=server.environment(tmp_path / "fresh"),
+        )
+        assert done.code == 0, done.err
+        assert done.document["digest"] == local["digest"]
+
+
+def test_a_killed_run_is_taken_up_on_another_machine(
+    recipe: Path, local: dict[str, Any], s3: S3, vlmix: Vlmix, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    command = [sys.executable, "-m", "flows.cli", "run", "build-sft-mix", "--recipe", str(recipe)]
+    run = subprocess.Popen(
+        [*command, "--store", s3.store("killed")],
+        cwd=ROOT,
+        env=environment(s3.environment(cache)),
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    until(run, lambda: len(list(cache.rglob("scores/*/*/index.json"))) >= 2)
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    done = vlmix(
+        *("run", "build-sft-mix", "--recipe", recipe, "--store", s3.store("killed"), "--json"),
+        env=s3.environment(tmp_path / "elsewhere"),
+    )
+    assert done.code == 0, done.err
+    assert done.document["digest"] == local["digest"]
+    assert done.document["steps"]["cached"] >= 2
+
+
+@pytest.mark.parametrize(
+    ("store", "taken_away", "said"),
+    [
+        ("s3://nowhere/mixes", (), "make the bucket, or name another with --store"),
+        ("s3://mixes/x", ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "give credentials"),
+    ],
+)
+def test_what_a_user_must_do(
+    recipe: Path, s3: S3, vlmix: Vlmix, tmp_path: Path, store: str, taken_away: tuple[str, ...], said: str
+) -> None:
+    variables = {name: value for name, value in s3.environment(tmp_path).items() if name not in taken_away}
+    done = vlmix("run", "build-sft-mix", "--recipe", recipe, "--store", store, env={**variables, "HOME": str(tmp_path)})
+    assert done.code == 1
+    assert said in done.err
+    assert done.err.count("\n") == 1, done.err
+
+
+def until(run: subprocess.Popen[Any], happened: Any) -> None:
+    while not happened():
+        assert run.poll() is None, "the run ended before"
+        time.sleep(0.02)

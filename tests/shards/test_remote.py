@@ -1,0 +1,152 @@
+"""A working folder and the place behind it, on fsspec's file system in memory; a real S3 server is in tests/flows."""
+
+import os
+import uuid
+from pathlib import Path
+
+import fsspec
+import pytest
+from pydantic import BaseModel
+
+from shards.errors import StoreError, UsageError
+from shards.files import write_bytes, write_text
+from shards.lease import LEASE, leased
+from shards.pack import PackWriter, PictureReader
+from shards.picture import Facts
+from shards.remote import Remote, attach, cut_down, remote_of
+from shards.store import Store
+
+
+class Index(BaseModel):
+    rows: int
+
+
+@pytest.fixture
+def url() -> str:
+    return f"memory://{uuid.uuid4().hex}/store"
+
+
+def working(folder: Path, url: str) -> Store:
+    attach(folder, url)
+    return Store(folder)
+
+
+def remote(store: Store) -> Remote:
+    found = remote_of(store.root)
+    assert found
+    return found
+
+
+def names(store: Store) -> list[str]:
+    memory = fsspec.filesystem("memory")
+    start = len("/" + remote(store).url.partition("://")[2]) + 1
+    return [name[start:] for name in memory.find("/" + remote(store).url.partition("://")[2])]
+
+
+def test_a_finished_box_is_found_from_another_folder(tmp_path: Path, url: str) -> None:
+    here = working(tmp_path / "a", url)
+    box = here.box("scores", "s", "1" * 64)
+    write_bytes(box.path / "table.parquet", b"rows")
+    there = working(tmp_path / "b", url)
+    assert not there.box("scores", "s", "1" * 64).done
+    box.finish(Index(rows=3))
+    assert names(here) == [f"{box.name}/index.json", f"{box.name}/table.parquet"]
+    remote(there).forget()
+    brought = there.box("scores", "s", "1" * 64)
+    assert brought.done
+    assert brought.index(Index) == Index(rows=3)
+    assert (brought.path / "table.parquet").read_bytes() == b"rows"
+    assert there.names("scores") == ["s"]
+    assert [found.name for found in there.boxes("scores", "s")] == [box.name]
+
+
+def test_what_is_below_no_box_stays_here(tmp_path: Path, url: str) -> None:
+    store = working(tmp_path, url)
+    write_text(store.root / "raw" / "x" / "file.json", "{}")
+    write_text(store.root / "sources.lock", "{}")
+    assert names(store) == ["sources.lock"]
+
+
+def test_state_is_brought_under_the_lock(tmp_path: Path, url: str) -> None:
+    here, there = working(tmp_path / "a", url), working(tmp_path / "b", url)
+    for text in ("{}", '{"a": 1}'):
+        with here.lock():
+            write_text(here.root / "sources.lock", text)
+        with there.lock():
+            assert (there.root / "sources.lock").read_text() == text
+
+
+def test_a_picture_is_read_by_range_until_its_pack_is_worth_bringing(tmp_path: Path, url: str) -> None:
+    here, there = working(tmp_path / "a", url), working(tmp_path / "b", url)
+    box = here.box("shards", "s", "2" * 64)
+    with PackWriter(here.root, box.name, "pictures") as packs:
+        image = packs.add(b"picture", "e9f7b6e7c3a4dc7c4f1a8d8a6f9f4f3a" * 2, Facts(1, 1, "PNG"))
+    box.finish(Index(rows=1))
+    image = image._replace(sha256="c3f0e3ae7d5ca3a35c8a1b1c1d3d6d9c" * 2)
+    assert there.box("shards", "s", "2" * 64).done
+    pack = there.root / image.pack
+    with pytest.raises(StoreError, match="other bytes than stored"):
+        PictureReader(str(there.root))(image)
+    assert not pack.exists()
+    reads = [remote(there).read(image.pack, image.offset, image.size) for _ in range(20)]
+    assert set(reads) == {b"picture"}
+    assert pack.read_bytes() == (here.root / image.pack).read_bytes()
+
+
+def test_the_folder_may_be_cut_down_and_fills_again(tmp_path: Path, url: str) -> None:
+    store = working(tmp_path, url)
+    for number in range(3):
+        box = store.box("scores", "s", str(number) * 64)
+        write_bytes(box.path / "table.parquet", bytes(1000))
+        box.finish(Index(rows=number))
+        os.utime(box.path / "index.json", (1_700_000_000 + number, 1_700_000_000 + number))
+    assert cut_down(store.root, 1_500) > 2_000
+    left = [path.parent.name for path in (store.root / "scores").glob("*/*/index.json")]
+    assert left == ["2" * 20]
+    remote(store).forget()
+    assert (store.box("scores", "s", "0" * 64).path / "table.parquet").stat().st_size == 1000
+
+
+def test_a_folder_that_is_the_store_is_never_cut_down(tmp_path: Path) -> None:
+    box = Store(tmp_path).box("scores", "s", "1" * 64)
+    box.finish(Index(rows=1))
+    assert cut_down(tmp_path, 0) == 0
+    assert box.done
+
+
+def test_a_folder_belongs_to_one_place(tmp_path: Path, url: str) -> None:
+    attach(tmp_path / "a", url)
+    attach(tmp_path / "a", url + "/")
+    with pytest.raises(UsageError, match="another store"):
+        attach(tmp_path / "a", url + "2")
+    Store(tmp_path / "b").box("scores", "s", "1" * 64).finish(Index(rows=1))
+    with pytest.raises(UsageError, match="a store of its own"):
+        attach(tmp_path / "b", url)
+
+
+@pytest.mark.parametrize(("url", "said"), [("nosuch://x/y", "no kind of store"), ("gs://x/y", "pip install gcsfs")])
+def test_a_kind_of_url_that_cannot_be_used(tmp_path: Path, url: str, said: str) -> None:
+    store = working(tmp_path, url)
+    with pytest.raises(UsageError, match=said):
+        store.names("runs")
+
+
+def test_a_store_in_use_is_not_shared(tmp_path: Path, url: str) -> None:
+    here, there = working(tmp_path / "a", url), working(tmp_path / "b", url)
+    with (
+        leased(remote(here), beat=0.05),
+        pytest.raises(StoreError, match="in use by another run on"),
+        leased(remote(there), beat=0.05),
+    ):
+        pytest.fail("both hold the store")
+    with leased(remote(there)):
+        assert names(there) == [LEASE]
+    assert names(there) == []
+
+
+@pytest.mark.parametrize("left", [b'{"owner": "x", "host": "elsewhere", "process": 1, "beat": 7}', b"no lease"])
+def test_a_lease_that_nobody_renews_is_taken_over(tmp_path: Path, url: str, left: bytes) -> None:
+    store = working(tmp_path, url)
+    remote(store).write(LEASE, left)
+    with leased(remote(store), beat=0.02, stale=0.2):
+        assert b"elsewhere" not in (remote(store).read_all(LEASE) or b"")
