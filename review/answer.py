@@ -3,9 +3,9 @@
 import fcntl
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, BinaryIO, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
@@ -42,11 +42,17 @@ class Answer(BaseModel):
     bulk: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Journal:
-    """The answers of all reviewers in the order in which they came: one JSON document a line, never rewritten."""
+    """The answers of all reviewers in the order in which they came: one JSON document a line, never rewritten.
+
+    One object may serve several threads, and several processes may write to one folder. It remembers how far it has
+    read, so that a long-lived one reads only what others wrote since.
+    """
 
     folder: Path
+    _known: set[tuple[str, str]] = field(default_factory=set, init=False, repr=False, compare=False)
+    _seen: tuple[int, int] = field(default=(0, 0), init=False, repr=False, compare=False)  # inode, offset
 
     @property
     def path(self) -> Path:
@@ -60,13 +66,21 @@ class Journal:
             How many were written.
 
         Raises:
-            StoreError: the disk is full or the folder cannot be written.
+            StoreError: the disk is full or the folder cannot be written, or a line of the file is no answer.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with self.path.open("a+b") as handle:
+                # every call opens the file anew, so the lock holds between threads, too
                 fcntl.flock(handle, fcntl.LOCK_EX)
-                return _append(handle.fileno(), self._read(), answers)
+                end = self._catch_up(handle)
+                fresh = {_act(answer): answer for answer in answers if _act(answer) not in self._known}
+                written = _write(handle.fileno(), end, fresh.values())
+                if not end:
+                    _sync_folder(self.folder)
+                self._known |= fresh.keys()
+                self._seen = (os.fstat(handle.fileno()).st_ino, end + written)
+                return len(fresh)
         except OSError as error:
             remedy = "free space; the answer is not written, give it again"
             raise StoreError(f"cannot write `{self.path}`: {error.strerror}; {remedy}") from error
@@ -77,30 +91,68 @@ class Journal:
         Raises:
             StoreError: a whole line is no answer.
         """
-        return list(self._read())
+        return self.read_after(0)[0]
 
-    def _read(self) -> Iterator[Answer]:
+    def read_after(self, offset: int) -> tuple[list[Answer], int]:
+        """Answers from a byte of the file on, and the byte to go on from when more are there; begin with 0.
+
+        Raises:
+            StoreError: a whole line is no answer.
+        """
         if not self.path.is_file():
-            return
+            return [], 0
         with self.path.open("rb") as handle:
-            for number, line in enumerate(handle, start=1):
-                if not line.endswith(b"\n"):
-                    return
-                try:
-                    yield Answer.model_validate_json(line)
-                except ValidationError as error:
-                    found = error.errors()[0]
-                    raise StoreError(
-                        f"`{self.path}`, line {number}: no answer ({found['msg']}); mend or remove the line"
-                    ) from error
+            lines = list(self._lines(handle, offset))
+        return [answer for answer, _ in lines], lines[-1][1] if lines else offset
+
+    def _catch_up(self, handle: BinaryIO) -> int:
+        """Learn what is in the file; returns the end of its last whole line."""
+        inode, offset = self._seen
+        status = os.fstat(handle.fileno())
+        if status.st_ino != inode or status.st_size < offset:  # another file: somebody mended it by hand
+            self._known, offset = set(), 0
+        for answer, end in self._lines(handle, offset):
+            self._known.add(_act(answer))
+            offset = end
+        return offset
+
+    def _lines(self, handle: BinaryIO, offset: int) -> Iterator[tuple[Answer, int]]:
+        """Answers from a byte on, each with the end of its line."""
+        handle.seek(offset)
+        for line in handle:
+            if not line.endswith(b"\n"):
+                return
+            try:
+                answer = Answer.model_validate_json(line)
+            except ValidationError as error:
+                found, where = error.errors()[0]["msg"], f"`{self.path}`, line {_line_number(self.path, offset)}"
+                raise StoreError(f"{where}: no answer ({found}); mend or remove the line") from error
+            offset += len(line)
+            yield answer, offset
 
 
-def _append(file: int, before: Iterable[Answer], answers: Iterable[Answer]) -> int:
-    known = {(answer.answer_id, answer.item) for answer in before}
-    fresh = [answer for answer in answers if (answer.answer_id, answer.item) not in known]
-    lines = "".join(answer.model_dump_json() + "\n" for answer in fresh).encode()
-    end = _end_of_last_line(file)
-    os.ftruncate(file, end)  # what a killed process left of its last line
+def _sync_folder(folder: Path) -> None:
+    """Make the name of a new file as durable as what is in it."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _act(answer: Answer) -> tuple[str, str]:
+    return answer.answer_id, answer.item
+
+
+def _line_number(path: Path, offset: int) -> int:
+    with path.open("rb") as handle:
+        return handle.read(offset).count(b"\n") + 1
+
+
+def _write(file: int, end: int, answers: Iterable[Answer]) -> int:
+    """Put answers behind byte `end`, over what a killed process left of its last line; returns the bytes written."""
+    lines = "".join(answer.model_dump_json() + "\n" for answer in answers).encode()
+    os.ftruncate(file, end)
     try:
         written = 0
         while written < len(lines):
@@ -109,19 +161,7 @@ def _append(file: int, before: Iterable[Answer], answers: Iterable[Answer]) -> i
     except OSError:
         os.ftruncate(file, end)
         raise
-    return len(fresh)
-
-
-def _end_of_last_line(file: int) -> int:
-    """Bytes up to the last line feed; the file is small, and only its end is read."""
-    end = os.fstat(file).st_size
-    while end:
-        start = max(0, end - 4096)
-        place = os.pread(file, end - start, start).rfind(b"\n")
-        if place >= 0:
-            return start + place + 1
-        end = start
-    return 0
+    return len(lines)
 
 
 def latest(answers: Iterable[Answer]) -> Mapping[tuple[str, str], Answer]:

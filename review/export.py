@@ -1,8 +1,10 @@
-"""The review queue as files for people: a folder with the queue in one of three formats, and its pictures.
+"""The review queue as files for people: a folder with the queue in one of five formats, and its pictures.
 
     csv            queue.csv
     jsonl          queue.jsonl              one ReviewItem a line
+    parquet        queue.parquet            see review/parquet.py
     label-studio   tasks.json, config.xml   see review/label_studio.py
+    html           index.html, items/       a page that needs no tool, see review/folder.py
     all            pictures/SHA256.EXT      original bytes, each picture once
 
 The queue file appears last, so its existence means that the export is complete.
@@ -12,17 +14,25 @@ import filecmp
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TextIO
+from typing import Final, Literal
 
+from review.folder import write_folder
 from review.item import ReviewItem
 from review.label_studio import PICTURE_SLOTS, configuration, write_tasks
+from review.parquet import write_parquet
 from review.sheet import ENCODING, write_sheet
 from shards.errors import ConservationError, UsageError
 from shards.files import replacing, write_bytes, write_text
 
-Format = Literal["csv", "jsonl", "label-studio"]
+Format = Literal["csv", "jsonl", "parquet", "label-studio", "html"]
 
-QUEUE_FILES: Final[dict[Format, str]] = {"csv": "queue.csv", "jsonl": "queue.jsonl", "label-studio": "tasks.json"}
+QUEUE_FILES: Final[dict[Format, str]] = {
+    "csv": "queue.csv",
+    "jsonl": "queue.jsonl",
+    "parquet": "queue.parquet",
+    "label-studio": "tasks.json",
+    "html": "index.html",
+}
 
 Pictures = Callable[[str], bytes]
 """SHA-256 of a picture -> its original bytes."""
@@ -56,8 +66,7 @@ def export(items: Iterable[ReviewItem], pictures: Pictures, *, to: Format, out: 
     path = out / QUEUE_FILES[to]
     passing = _Passing(out, pictures)
     with replacing(path) as temporary:
-        with temporary.open("w", encoding=ENCODING if to == "csv" else "utf-8", newline="") as handle:
-            slots = _write(handle, passing(items), to, prefix)
+        slots = _write(temporary, passing(items), to, out, prefix)
         _spare_verdicts(path, temporary)
         if to == "label-studio":
             write_text(out / "config.xml", configuration(slots))
@@ -65,14 +74,22 @@ def export(items: Iterable[ReviewItem], pictures: Pictures, *, to: Format, out: 
     return ExportCounts(len(passing.ids), len(passing.files), passing.picture_bytes, not_shown)
 
 
-def _write(handle: TextIO, items: Iterable[ReviewItem], to: Format, prefix: str) -> int:
-    if to == "label-studio":
-        return write_tasks(handle, items, prefix)
-    if to == "csv":
-        write_sheet(handle, items)
+def _write(path: Path, items: Iterable[ReviewItem], to: Format, out: Path, prefix: str) -> int:
+    """Write the queue file; returns how many pictures its fullest Label Studio task shows."""
+    slots = 0
+    if to == "parquet":
+        write_parquet(path, items)
+    elif to == "html":
+        write_folder(path, items, out)
     else:
-        handle.writelines(_json_line(item) for item in items)
-    return 0
+        with path.open("w", encoding=ENCODING if to == "csv" else "utf-8", newline="") as handle:
+            if to == "label-studio":
+                slots = write_tasks(handle, items, prefix)
+            elif to == "csv":
+                write_sheet(handle, items)
+            else:
+                handle.writelines(_json_line(item) for item in items)
+    return slots
 
 
 def _json_line(item: ReviewItem) -> str:

@@ -1,5 +1,6 @@
 """One row of the review queue: what a person sees, and the three fields that the person fills in."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,6 +16,8 @@ _EXTENSIONS: Final = {"JPEG": "jpg", "MPO": "jpg", "TIFF": "tif", "JPEG2000": "j
 Score = bool | int | Annotated[float, Field(allow_inf_nan=False)] | str | None
 
 HumanVerdict = Literal["", "keep", "drop"]
+
+MOST_MATES: Final = 8
 
 
 class _Written(BaseModel):
@@ -59,12 +62,28 @@ class ReviewPicture(_Written):
     file: Annotated[str, Field(pattern=r"^pictures/[0-9a-f]{64}\.[a-z0-9]+$")]
 
 
+class Mark(_Written):
+    """Characters of a message that a filter speaks of: from `start` up to but not with `end`.
+
+    `period` is the length of one copy of a `loop`, in characters; 0 where it is not known.
+    """
+
+    turn: int
+    start: int
+    end: int
+    what: str
+    period: int = 0
+
+
 class ReviewItem(_Written):
     """A sample that waits for a person.
 
     `scores` holds the scores that the reasons and unknown rules read, and `quality` and `repetition` where there are
     such; `states` says why a score is null. `margin` is the smallest distance to a threshold of a reason, as a share
-    of that threshold; null without one. The reviewer fills in `verdict`, `reviewer` and `note`.
+    of that threshold; null without one. `asked` is what the rules say; rows that they keep or drop are looked at to
+    learn how often they are wrong, and were drawn with `probability`. `cluster` and `template` name samples that are
+    much the same (see review/likeness.py), `settles` counts those of the queue, `mates` are keys of up to `MOST_MATES`
+    others. The reviewer fills in `verdict`, `reviewer` and `note`.
     """
 
     id: str
@@ -82,6 +101,13 @@ class ReviewItem(_Written):
     pictures: tuple[ReviewPicture, ...]
     videos: tuple[str, ...]
     cluster: str | None
+    template: str | None = None
+    settles: Annotated[int, Field(ge=1)] = 1
+    mates: tuple[str, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    asked: Literal["review", "keep", "drop"] = "review"
+    rule: str | None = None
+    probability: Annotated[float, Field(gt=0, le=1)] = 1.0
     verdict: HumanVerdict = ""
     reviewer: str = ""
     note: str = ""
@@ -98,7 +124,21 @@ def item_id(entry: str, key: str) -> str:
 def shown(item: ReviewItem) -> str:
     """20 hex digits that name what a person judges: messages, pictures and videos; scores and rules may change."""
     content = item.model_dump(mode="json", include={"messages", "pictures", "videos"})
-    return fingerprint("shown", content)[:_ID_DIGITS]
+    return shown_sample(content["messages"], content["pictures"], content["videos"])
+
+
+def shown_sample(
+    messages: Sequence[Mapping[str, str]], images: Sequence[Mapping[str, object]], videos: Sequence[str]
+) -> str:
+    """The same of a sample as shards hold it."""
+    pictures = [
+        {
+            **{name: image[name] for name in ("sha256", "width", "height", "format")},
+            "file": picture_file(str(image["sha256"]), str(image["format"])),
+        }
+        for image in images
+    ]
+    return fingerprint("shown", {"messages": messages, "pictures": pictures, "videos": videos})[:_ID_DIGITS]
 
 
 def picture_file(sha256: str, format: str) -> str:

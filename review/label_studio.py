@@ -11,14 +11,14 @@ nothing for an empty text (its `valueList` breaks on an empty list and needs a f
 `Paragraphs` shows text as text, never as markup (web/libs/editor/src/tags/object/Paragraphs/Phrases.jsx).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, TextIO
 from urllib.parse import quote
 from xml.etree import ElementTree
 
 from pydantic import JsonValue
 
-from review.item import Reason, ReviewItem
+from review.item import Reason, ReviewItem, shown
 from review.sheet import show
 from shards.files import canonical_json
 
@@ -78,14 +78,19 @@ def _add(parent: ElementTree.Element, tag: str, **attributes: str) -> ElementTre
 
 def _data(item: ReviewItem, prefix: str) -> dict[str, JsonValue]:
     urls = [_url(picture.file, prefix) for picture in item.pictures]
-    shown = [*urls[:PICTURE_SLOTS], *[""] * (PICTURE_SLOTS - len(urls))]
+    slots = [*urls[:PICTURE_SLOTS], *[""] * (PICTURE_SLOTS - len(urls))]
     named = {name: getattr(item, name) or "" for name in ("id", "key", "entry", "source", "domain", "stage", "cluster")}
     return {
         **{name: _clean(text) for name, text in named.items()},
+        # the shorter exports of Label Studio put the number of the task over `id`
+        "item": item.id,
+        "seen": shown(item),
+        "asked": item.asked,
+        "settles": item.settles,
         "margin": item.margin,
         "reasons": _reasons(item),
         "conversation": [{"author": turn.role, "text": _clean(turn.text)} for turn in item.messages],
-        **{f"picture_{slot}": url for slot, url in enumerate(shown, 1)},
+        **{f"picture_{slot}": url for slot, url in enumerate(slots, 1)},
     }
 
 
@@ -110,3 +115,60 @@ def _url(file: str, prefix: str) -> str:
 
 def _clean(text: str) -> str:
     return text.replace("\0", _NUL)
+
+
+def annotated(tasks: Iterable[Mapping[str, object]]) -> Iterator[tuple[str, dict[str, object]]]:
+    """Verdicts in tasks that Label Studio exported as JSON or JSON-MIN: (task and annotation, fields of a verdict).
+
+    Every annotation of a task is one, whoever gave it; a skipped task is a `skip`. Predictions and drafts are not read.
+
+    Source: HumanSignal/label-studio-sdk, label_studio_sdk/converter/converter.py (`convert_to_json`,
+    `_prepare_json_min`): the short form puts the fields of `data`, the names of the tags and `annotator` side by side.
+    """
+    for number, task in enumerate(tasks, start=1):
+        data, where = task.get("data"), f"task {task.get('id', number)}"
+        if not isinstance(data, dict):
+            note = task.get("note")
+            told = {
+                "verdict": _chosen(task.get("verdict")),
+                "note": _joined(note),
+                "reviewer": _person(task.get("annotator")),
+            }
+            yield where, {**_named(task), **told, "at": task.get("updated_at") or task.get("created_at")}
+            continue
+        annotations = task.get("annotations")
+        for place, annotation in enumerate(annotations if isinstance(annotations, list) else [], start=1):
+            yield f"{where}, annotation {annotation.get('id', place)}", {**_named(data), **_said(annotation)}
+
+
+def _named(data: Mapping[str, object]) -> dict[str, object]:
+    return {"id": data.get("item", ""), **{name: data.get(name) for name in ("key", "entry", "seen")}}
+
+
+def _said(annotation: Mapping[str, object]) -> dict[str, object]:
+    results = annotation.get("result")
+    values = {
+        result.get("from_name"): result.get("value", {}) for result in (results if isinstance(results, list) else [])
+    }
+    return {
+        "verdict": "skip" if annotation.get("was_cancelled") else _chosen(values.get("verdict", {})),
+        "note": _joined(values.get("note", {}).get("text")),
+        "reviewer": _person(annotation.get("completed_by")),
+        "at": annotation.get("updated_at") or annotation.get("created_at"),
+    }
+
+
+def _chosen(value: object) -> object:
+    """A choice in any of its forms: the word, a list with it, or `{"choices": [word]}`."""
+    choices = value.get("choices", []) if isinstance(value, dict) else value
+    return (choices[0] if choices else "") if isinstance(choices, list) else choices
+
+
+def _joined(text: object) -> object:
+    return "\n".join(map(str, text)) if isinstance(text, list) else text
+
+
+def _person(person: object) -> object:
+    if isinstance(person, dict):
+        return person.get("email") or _person(person.get("id"))
+    return f"user {person}" if isinstance(person, int) else person

@@ -1,14 +1,14 @@
-"""Decisions and samples to review items, the most informative first."""
+"""Decisions and samples to review items."""
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, cast
+from typing import Final, Literal, NamedTuple, cast
 
 import polars as pl
 
-from review.item import Comparison, Message, Reason, ReviewItem, ReviewPicture, Score, item_id, picture_file
+from review.item import Comparison, Mark, Message, Reason, ReviewItem, ReviewPicture, Score, item_id, picture_file
 from shards.schema import STATE_SUFFIX, NullState
 
 ALWAYS_SHOWN: Final = ("quality", "repetition")
@@ -32,43 +32,69 @@ class _Predicate:
     thresholds: tuple[tuple[str, Operator, float], ...]
 
 
-def build(rows: pl.DataFrame, *, stage: str, predicates: Mapping[str, str]) -> list[ReviewItem]:
+Marker = Callable[[Mapping[str, object]], tuple[Mark, ...]]
+"""A row as `build` takes it -> the parts of its messages that filters speak of."""
+
+
+def build(
+    rows: pl.DataFrame, *, stage: str, predicates: Mapping[str, str], marker: Marker = lambda _: ()
+) -> list[ReviewItem]:
     """Items of the rows that a person must see, in the order of the rows.
 
     Args:
         rows: (n, ...) frame: `entry`, `key`, `source`, `domain`, `cluster` (String; cluster may be null), `reasons`
             and `unknown` (List(String), rule names), `messages`, `images` and `videos` as in SAMPLE, and any score
-            with its `_state` column.
+            with its `_state` column. `template`, `asked`, `rule` and `probability` are taken over where they are there.
         stage: stage that the mixture belongs to.
         predicates: rule name to SQL predicate, for every rule named in the rows.
+        marker: finds what to mark.
     """
     parsed = {rule: _parse(text) for rule, text in predicates.items()}
     # the work per row is building Python objects, so a loop over rows it is
-    return [_item(row, stage, parsed) for row in rows.iter_rows(named=True)]
-
-
-def order(items: Iterable[ReviewItem]) -> list[ReviewItem]:
-    """Items by value of information: closest to a threshold first, those without one last; ties by key, then entry."""
-    return sorted(items, key=lambda item: (math.inf if item.margin is None else item.margin, item.key, item.entry))
+    return [_item(row, stage, parsed, marker) for row in rows.iter_rows(named=True)]
 
 
 def thresholds(predicate: str) -> tuple[tuple[str, Operator, float], ...]:
     """The simple comparisons `score < number` that a predicate joins by `and` or `or`: (score, operator, number)."""
-    parts = [_SIMPLE.fullmatch(part.strip(" \t\r\n()")) for part in _JUNCTION.split(predicate)]
-    return tuple(
-        # the expression matches these four operators only
-        (match["quoted"] or match["bare"], cast(Operator, match["operator"]), float(match["number"]))
-        for match in parts
-        if match
-    )
+    return tuple((found.score, found.operator, found.number) for found in comparisons(predicate))
+
+
+class Simple(NamedTuple):
+    """A simple comparison and where its number stands in the predicate."""
+
+    score: str
+    operator: Operator
+    number: float
+    start: int
+    end: int
+
+
+def comparisons(predicate: str) -> tuple[Simple, ...]:
+    """The simple comparisons of a predicate, see `thresholds`."""
+    found, begin = [], 0
+    for end, following in [
+        *((each.start(), each.end()) for each in _JUNCTION.finditer(predicate)),
+        (len(predicate), 0),
+    ]:
+        part = predicate[begin:end]
+        inner = part.strip(" \t\r\n()")
+        if match := _SIMPLE.fullmatch(inner):
+            offset = begin + part.index(inner)
+            # the expression matches these four operators only
+            operator = cast(Operator, match["operator"])
+            place = (offset + match.start("number"), offset + match.end("number"))
+            found.append(Simple(match["quoted"] or match["bare"], operator, float(match["number"]), *place))
+        begin = following
+    return tuple(found)
 
 
 def _parse(text: str) -> _Predicate:
     return _Predicate(text, frozenset(pl.sql_expr(text).meta.root_names()), thresholds(text))
 
 
-def _item(row: dict[str, object], stage: str, predicates: Mapping[str, _Predicate]) -> ReviewItem:
+def _item(row: dict[str, object], stage: str, predicates: Mapping[str, _Predicate], marker: Marker) -> ReviewItem:
     fields = {name: row[name] for name in ("entry", "key", "source", "domain", "cluster")}
+    fields |= {name: row[name] for name in ("template", "asked", "rule", "probability") if name in row}
     rules = {kind: cast(list[str], row[kind]) for kind in ("reasons", "unknown")}  # List(String)
     names = {name for rule in (*rules["reasons"], *rules["unknown"]) for name in predicates[rule].scores}
     shown = sorted(name for name in names.union(ALWAYS_SHOWN) if name in row and not name.endswith(STATE_SUFFIX))
@@ -86,6 +112,7 @@ def _item(row: dict[str, object], stage: str, predicates: Mapping[str, _Predicat
             "messages": tuple(Message.model_validate(turn) for turn in cast(list[object], row["messages"])),
             "pictures": tuple(_picture(image) for image in cast(list[dict[str, str]], row["images"])),
             "videos": tuple(cast(list[str], row["videos"])),
+            "marks": marker(row),
         }
     )
 

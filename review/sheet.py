@@ -1,4 +1,4 @@
-"""The review queue as CSV for a spreadsheet program; only `verdict`, `reviewer` and `note` are read back.
+"""The review queue as CSV for a spreadsheet program; `verdict`, `reviewer` and `note` are for people to fill in.
 
 UTF-8 with a byte order mark, without which Excel reads another encoding; RFC 4180 quoting and line ends.
 """
@@ -7,7 +7,7 @@ import csv
 from collections.abc import Iterable
 from typing import Final, TextIO
 
-from review.item import Reason, ReviewItem
+from review.item import Reason, ReviewItem, shown
 
 ENCODING: Final = "utf-8-sig"
 
@@ -29,7 +29,15 @@ COLUMNS: Final = (
     "domain",
     "stage",
     "cluster",
+    "template",
+    "settles",
+    "mates",
+    "asked",
+    "seen",
 )
+
+SEEN: Final = "s"
+"""Stands before the digits of `seen`, so that no spreadsheet program takes them for a number."""
 
 _GUARD: Final = "'"
 _GUARDED: Final = tuple("=+-@\t\r\n'\uff1d\uff0b\uff0d\uff20")
@@ -84,6 +92,11 @@ def _cells(item: ReviewItem) -> tuple[str, ...]:
         item.domain,
         item.stage,
         item.cluster or "",
+        item.template or "",
+        str(item.settles),
+        "\n".join(item.mates),
+        item.asked,
+        SEEN + shown(item),
     )
 
 

@@ -38,6 +38,7 @@ ENVIRONMENTS = {
     "trl": Environment("trl.data_utils, datasets"),
     "torch": Environment("torch, torchdata.stateful_dataloader"),
     "datatrove": Environment("datatrove.pipeline.filters"),
+    "label-studio": Environment("label_studio_sdk.converter, label_studio_sdk.label_interface"),
 }
 
 

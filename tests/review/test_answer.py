@@ -1,5 +1,6 @@
 """The journal keeps every answer once, whatever kills the writer."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -51,6 +52,48 @@ def test_a_broken_line_is_named(tmp_path: Path) -> None:
         handle.write(b"{}\n")
     with pytest.raises(StoreError, match="line 2"):
         journal.read()
+
+
+def test_two_writers_know_of_each_other(tmp_path: Path) -> None:
+    one, other = Journal(tmp_path), Journal(tmp_path)
+    assert (one.append([answer(1)]), other.append([answer(2)]), one.append([answer(2), answer(3)])) == (1, 1, 1)
+    assert (other.append([answer(1), answer(3)]), other.append([answer(4), answer(4)])) == (0, 1)
+    assert [found.answer_id for found in one.read()] == ["a1", "a2", "a3", "a4"]
+
+
+def test_a_live_journal_reads_only_what_is_new(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.append([answer(1), answer(2)])
+    whole = journal.path.read_bytes()
+    with journal.path.open("r+b") as handle:
+        handle.write(b"x" * 10)  # the first line is no answer any more
+    assert journal.append([answer(2), answer(3)]) == 1
+    with pytest.raises(StoreError, match="line 1"):
+        Journal(tmp_path).append([answer(4)])
+    journal.path.unlink()
+    journal.path.write_bytes(whole[: whole.index(b"\n") + 1])  # mended by hand: another file
+    assert journal.append([answer(1), answer(2)]) == 1
+
+
+def test_answers_are_read_from_a_place_on(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    assert journal.read_after(0) == ([], 0)
+    journal.append([answer(1)])
+    first, place = journal.read_after(0)
+    assert ([found.answer_id for found in first], journal.read_after(place)) == (["a1"], ([], place))
+    journal.append([answer(2)])
+    with journal.path.open("ab") as handle:
+        handle.write(b'{"answer_id": "cut')
+    more, end = journal.read_after(place)
+    assert [found.answer_id for found in more] == ["a2"] and journal.read_after(end) == ([], end)
+
+
+def test_many_threads_write_every_answer_once(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        written = list(pool.map(lambda number: journal.append([answer(number), answer(number + 1)]), range(60)))
+    assert sum(written) == 61
+    assert sorted(int(found.answer_id[1:]) for found in journal.read()) == list(range(61))
 
 
 def test_the_last_answer_counts_and_undo_takes_it_back() -> None:

@@ -1,16 +1,18 @@
 import csv
 import hashlib
 import json
+import re
 from collections.abc import Iterator
+from html.parser import HTMLParser
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 from xml.etree import ElementTree
 
 import polars as pl
 import pytest
 
 from review.export import QUEUE_FILES, Format, export
-from review.item import Message, Reason, ReviewItem, ReviewPicture, item_id, picture_file
+from review.item import Message, Reason, ReviewItem, ReviewPicture, item_id, picture_file, shown
 from review.label_studio import PICTURE_SLOTS, configuration
 from review.sheet import COLUMNS, guard, unguard
 from shards.errors import ConservationError, StoreError, UsageError
@@ -87,11 +89,42 @@ def read_tasks(path: Path) -> list[dict[str, object]]:
     return [task["data"] for task in tasks]
 
 
+def read_facts(folder: Path) -> dict[str, Any]:
+    """What the page of a folder is told of its queue."""
+
+    class Body(HTMLParser):
+        facts: dict[str, Any] = {}  # noqa: RUF012  # of one page
+
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            if tag == "body":
+                self.facts = json.loads(dict(attrs)["data-facts"] or "")
+
+    page = Body()
+    page.feed((folder / "index.html").read_text())
+    return page.facts
+
+
+def read_folder(folder: Path) -> list[dict[str, Any]]:
+    """Items as the page of a folder gets them."""
+    found = []
+    for number, name in enumerate(read_facts(folder)["files"]):
+        script = (folder / "items" / f"{name}.js").read_text(encoding="ascii")
+        start, end = f"vlmixItems({number}, ", ");\n"
+        assert script.startswith(start) and script.endswith(end)
+        assert not set("<>&\u2028") & set(script)
+        found += json.loads(script.removeprefix(start).removesuffix(end))
+    return found
+
+
 def read_ids(path: Path) -> list[object]:
     if path.suffix == ".csv":
         return [row["id"] for row in read_csv(path)]
     if path.suffix == ".jsonl":
         return [json.loads(line)["id"] for line in path.read_text().splitlines()]
+    if path.suffix == ".parquet":
+        return pl.read_parquet(path)["id"].to_list()
+    if path.suffix == ".html":
+        return [found["id"] for found in read_folder(path.parent)]
     return [task["id"] for task in read_tasks(path)]
 
 
@@ -133,7 +166,7 @@ def test_an_export_that_fails_leaves_no_queue(to: Format, tmp_path: Path) -> Non
 
     with pytest.raises(StoreError):
         export(broken(), PICTURES.__getitem__, to=to, out=tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"pictures"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"pictures", "items"}
     assert not list(tmp_path.rglob("*.tmp"))
 
 
@@ -141,8 +174,10 @@ def test_an_export_that_fails_leaves_no_queue(to: Format, tmp_path: Path) -> Non
 def test_an_empty_queue_is_a_queue(to: Format, tmp_path: Path) -> None:
     counts = export([], PICTURES.__getitem__, to=to, out=tmp_path)
     assert (counts.items, counts.pictures) == (0, 0)
-    text = (tmp_path / QUEUE_FILES[to]).read_text(encoding="utf-8-sig")
-    assert text == {"csv": ",".join(COLUMNS) + "\n", "jsonl": "", "label-studio": "[]\n"}[to]
+    path = tmp_path / QUEUE_FILES[to]
+    assert read_ids(path) == []
+    expected = {"csv": ",".join(COLUMNS) + "\n", "jsonl": "", "label-studio": "[]\n"}
+    assert to not in expected or path.read_text(encoding="utf-8-sig") == expected[to]
 
 
 @pytest.mark.parametrize("to", FORMATS)
@@ -261,3 +296,34 @@ def test_label_studio_texts_hold_no_nul(tmp_path: Path) -> None:
     conversations = [task["conversation"] for task in read_tasks(tmp_path / "tasks.json")]
     expected = [[{"author": role, "text": text} for role in ("user", "assistant")] for text in HOSTILE]
     assert str(conversations) == str(expected).replace("\\x00", "\u2400")
+
+
+def test_parquet_holds_all_that_an_item_says(tmp_path: Path) -> None:
+    export(hostile(), PICTURES.__getitem__, to="parquet", out=tmp_path)
+    rows = pl.read_parquet(tmp_path / "queue.parquet").to_dicts()
+    for row, each in zip(rows, hostile(), strict=True):
+        assert row["messages"] == [message.model_dump() for message in each.messages]
+        assert [picture["file"] for picture in row["pictures"]] == [picture.file for picture in each.pictures]
+        assert (json.loads(row["scores"]), json.loads(row["states"])) == (each.scores, each.states)
+        assert row["reasons"] == [{"rule": "low_quality", "predicate": "quality < 7"}]
+        assert (row["seen"], row["verdict"]) == (shown(each), "")
+
+
+def test_the_folder_tells_its_page_everything_and_asks_nothing_outside(tmp_path: Path) -> None:
+    many = [item(number, "text", tuple(PICTURES)[:1]) for number in range(120)]
+    export(many, PICTURES.__getitem__, to="html", out=tmp_path)
+    facts = read_facts(tmp_path)
+    assert (facts["total"], len(facts["files"])) == (120, 3)
+    assert [found["key"] for found in read_folder(tmp_path)] == [each.key for each in many]
+    files = {"index.html", "review.js", "review.css", "items", "pictures"}
+    assert {path.name for path in tmp_path.iterdir()} == files
+    for name in ("index.html", "review.js", "review.css"):
+        assert not re.search(r"https?:|//[a-z]|<script>|style=|onclick=", (tmp_path / name).read_text())
+
+
+def test_another_queue_in_the_folder_changes_no_file_of_the_first(tmp_path: Path) -> None:
+    export([item(1)], PICTURES.__getitem__, to="html", out=tmp_path)
+    before = tree(tmp_path)
+    with pytest.raises(UsageError, match="perhaps with verdicts"):
+        export([item(2)], PICTURES.__getitem__, to="html", out=tmp_path)
+    assert before.items() <= tree(tmp_path).items()

@@ -1,4 +1,3 @@
-import random
 import re
 
 import polars as pl
@@ -6,8 +5,8 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from review.item import ReviewItem, item_id, picture_file
-from review.queue import build, order, thresholds
+from review.item import Mark, ReviewItem, item_id, picture_file, shown, shown_sample
+from review.queue import build, thresholds
 from shards.schema import SAMPLE
 
 SHA = "ab" * 32
@@ -19,6 +18,8 @@ PREDICATES = {
     "language": "lang != 'en'",
     "native": '"native.clip" <= -0.5',
 }
+
+MARKS = (Mark(turn=0, start=0, end=4, what="loop"),)
 
 SAMPLES: dict[str, list[object]] = {
     "messages": [
@@ -119,17 +120,20 @@ def test_thresholds_are_found_only_in_simple_comparisons(
     assert list(thresholds(predicate)) == expected
 
 
-def test_the_nearest_to_a_threshold_comes_first_whatever_the_order_of_arrival() -> None:
-    expected = ["s/train/0", "s/train/1", "t/train/0"]
-    shuffled = items()
-    for seed in range(5):
-        random.Random(seed).shuffle(shuffled)
-        assert [item.key for item in order(shuffled)] == expected
-
-
-def test_ties_are_broken_by_key() -> None:
-    twins = [items()[2].model_copy(update={"key": key}) for key in ("t/10", "t/9", "t/1")]
-    assert [item.key for item in order(twins)] == ["t/1", "t/10", "t/9"]
+def test_what_the_mixture_says_of_a_row_is_taken_over() -> None:
+    told = rows().with_columns(
+        pl.Series("template", ["t1", "t2", None], pl.String),
+        pl.Series("asked", ["review", "keep", "drop"]),
+        pl.Series("rule", ["low_quality", None, "loop"]),
+        pl.Series("probability", [1.0, 0.25, 0.5]),
+    )
+    marked = build(told, stage="sft", predicates=PREDICATES, marker=lambda row: MARKS if row["loop"] else ())
+    assert [(item.template, item.asked, item.rule, item.probability) for item in marked] == [
+        ("t1", "review", "low_quality", 1.0),
+        ("t2", "keep", None, 0.25),
+        (None, "drop", "loop", 0.5),
+    ]
+    assert [item.marks for item in marked] == [(), MARKS, ()]
 
 
 def test_an_id_depends_on_entry_and_key_alone() -> None:
@@ -162,3 +166,17 @@ def test_items_survive_json_and_refuse_what_they_do_not_know() -> None:
 )
 def test_picture_files_have_the_usual_extension(name: str, extension: str) -> None:
     assert picture_file(SHA, name) == f"pictures/{SHA}.{extension}"
+
+
+def test_what_a_person_judges_is_named_by_content_alone() -> None:
+    first = items()[0]
+    images = rows()["images"].to_list()
+    raw = [
+        shown_sample(*parts)
+        for parts in zip(rows()["messages"].to_list(), images, rows()["videos"].to_list(), strict=True)
+    ]
+    assert [shown(item) for item in items()] == raw
+    assert len(set(raw)) == 3
+    same = first.model_copy(update={"scores": {}, "margin": None, "settles": 7, "verdict": "keep"})
+    other = first.model_copy(update={"messages": first.messages[:1]})
+    assert (shown(same) == raw[0], shown(other) == raw[0]) == (True, False)
