@@ -1,13 +1,14 @@
-"""How steps are mapped over jobs: in this process, or in a pool of worker processes."""
+"""How steps are mapped over jobs: the protocol, and the executor of this machine. Others: flows/execution.py."""
 
-import multiprocessing
 import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing.connection import wait
-from typing import NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+
+from flows.workers import WorkerPool, memory_share
+
+if TYPE_CHECKING:
+    from filters.judges.vllm import VllmJudge
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -25,53 +26,63 @@ class Steps(NamedTuple):
 
 
 class Runner(Protocol):
-    """Runs one step: a pure, picklable function over jobs, results in the order of the jobs."""
+    """Runs one step: a pure, picklable function over jobs, results in the order of the jobs.
+
+    The function may run twice for one job, as when its process is killed: it leaves whole files behind or none, and the
+    same ones each time.
+    """
 
     def map(self, step: str, function: Callable[[Job], Result], jobs: Sequence[Job]) -> list[Result]:
-        """Results in the order of `jobs`; the first error of a job is raised after the others ended."""
+        """Results in the order of `jobs`.
+
+        After the first error no further job is begun, those under way end, and the error of the first job that has one
+        is raised.
+
+        Raises:
+            WorkerError: a process died with the same job twice.
+        """
+        ...
+
+    def ask(self, judge: "VllmJudge", function: Callable[[Job], int], jobs: Sequence[Job]) -> None:
+        """Do jobs with a model that is loaded once for each of `judge.replicas`; see `flows.judge_pool.ask_all`."""
         ...
 
 
 class LocalRunner:
-    """Worker processes on this machine; one worker means this process."""
+    """Worker processes on this machine; None for the pool means this process."""
 
-    def __init__(self, pool: ProcessPoolExecutor | None) -> None:
+    def __init__(self, pool: WorkerPool | None) -> None:
         self.pool = pool
 
     def map(self, step: str, function: Callable[[Job], Result], jobs: Sequence[Job]) -> list[Result]:
         """See `Runner.map`."""
         if self.pool is None:
             return [function(job) for job in jobs]
-        futures = [self.pool.submit(function, job) for job in jobs]
-        return [future.result() for future in futures]
+        return self.pool.map(step, function, jobs)
+
+    def ask(self, judge: "VllmJudge", function: Callable[[Job], int], jobs: Sequence[Job]) -> None:
+        """See `Runner.ask`."""
+        from flows.judge_pool import ask_all
+
+        ask_all(judge, function, jobs)
 
 
 @contextmanager
-def local_pool(workers: int | None = None) -> Iterator[ProcessPoolExecutor | None]:
-    """A pool of worker processes that die with this one, also when it is killed; None for one worker.
+def local_pool(workers: int | None = None, *, memory: int | None = None) -> Iterator[WorkerPool | None]:
+    """A pool of worker processes that end with this one, also when it is killed; None for one worker without a limit.
 
     Args:
-        workers: processes; None means one for each core.
+        workers: processes; None means one for each core that this process may use.
+        memory: bytes that a worker may hold; None means an equal share of what the machine has, see `memory_share`.
     """
-    number = workers or os.cpu_count() or 1
-    if number == 1:
+    number = workers or _cores()
+    if number == 1 and memory is None:
         yield None
         return
-    # polars is not safe to fork once its threads run, so workers start afresh
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(number, mp_context=context, initializer=_die_with_parent)
-    try:
+    with WorkerPool(number, memory or memory_share(number)) as pool:
         yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
-def _die_with_parent() -> None:
-    threading.Thread(target=_wait_for_parent, daemon=True).start()
-
-
-def _wait_for_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
+def _cores() -> int:
+    """Cores that this process may use; not every system tells them apart from those there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

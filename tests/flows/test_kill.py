@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,16 @@ def wait_for_orphans(group: int) -> None:
         time.sleep(0.05)
     os.killpg(group, signal.SIGKILL)
     pytest.fail("worker processes outlived the main process")
+
+
+@pytest.mark.parametrize(
+    "executor",
+    ["local", pytest.param("ray", marks=pytest.mark.skipif(find_spec("ray") is None, reason="no extra `ray`"))],
+)
+def test_any_process_may_be_killed(executor: str, tmp_path: Path) -> None:
+    """The short form of what `benchmarks/kill.py` does a hundred times."""
+    command = [sys.executable, "-m", "benchmarks.kill", "--kills", "4", "--most", "2", "--rows", "300"]
+    command += ["--executor", executor, "--folder", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].startswith("4 kills (")
