@@ -130,11 +130,12 @@ def _determined(
 
     fresh = targets((phrase, 0) for phrase in range(len(phrases)))
     first: Node = (frozenset((p, 1) for p, (steps, _) in enumerate(phrases) if steps[0].wanted is None), ())
+    begun = [_node(started, phrases) for started in fresh]  # where no phrase goes on, as mostly
     nodes, order, rows = {first: 0}, [first], []
     for positions, _ in order:
         row = []
-        for started, gone_on in zip(fresh, targets(positions), strict=True):
-            node = _node(started | gone_on, phrases)
+        for started, alone, gone_on in zip(fresh, begun, targets(positions), strict=True):
+            node = _node(started | gone_on, phrases) if gone_on else alone
             if node not in nodes:
                 nodes[node] = len(order)
                 order.append(node)

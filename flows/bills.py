@@ -52,13 +52,6 @@ class SourceBill(BaseModel):
     """Why something is null; empty where nothing is."""
 
 
-def latest_shards(store: Store, source: str) -> Box | None:
-    """The samples of a source as they were built last in this store; None where they never were."""
-    indexes = (store.root / "shards" / source).glob("*/index.json")
-    latest = max(indexes, key=lambda path: (path.stat().st_mtime_ns, path.parent.name), default=None)
-    return None if latest is None else Box(store.root, f"shards/{source}/{latest.parent.name}")
-
-
 @dataclass(frozen=True, slots=True)
 class Counter:
     """What is needed to count the calls of a plan.
@@ -126,7 +119,7 @@ class Counter:
     def _stored(self, name: str) -> tuple[SourceScores, Box] | None:
         """The cheap scores of a source as it was built last in this store; None where some are missing."""
         filters = self.prepared.filters
-        box = latest_shards(self.store, name)
+        box = self.store.latest("shards", name)
         if box is None:
             return None
         source = next(each.source for each in self.prepared.located.values() if each.source.name == name)

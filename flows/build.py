@@ -12,13 +12,17 @@ from pydantic import BaseModel
 from filters.judges.base import Judge
 from filters.student import Student
 from filters.tokenizer import TokenCount
+from flows.comparing import comparison_version
 from flows.demo.publish import publish
 from flows.demo.server import serve
 from flows.executor import Runner, Steps
 from flows.importing import imported_names
 from flows.judging import ask_when, check_ask_when, check_judge, judge_of, pictures_shown, prompt_hashes
+from flows.leak_sets import benchmarks_of
+from flows.leaking import find_leaks, with_cuts
 from flows.mixing import Mixed, make_mixture
 from flows.resolve import DEMO_HOST, Located, Place, demo_root, excluded_rows, facts, locate, on_disk
+from flows.review_scores import answers_by_source
 from flows.scoring import ASKABLE, FilterSet, filter_set, score_sources
 from flows.settings import private_hosts
 from flows.sourcing import SourceJob, make_shards
@@ -89,16 +93,21 @@ def prepare(recipe: Recipe, folder: Path, store: Store, *, count: bool = False) 
     """
     located, missing = locate(recipe, folder, store)
     published = {name for place in located.values() for name in place.source.native}
+    benchmarks = benchmarks_of(recipe, store)
     judge = judge_of(recipe, folder)
     usual = filter_set(recipe.filters, sorted(published), token_counter(recipe, folder))
     samples = (*usual.samples, *students_of(recipe, folder, judge))
-    filters = replace(usual, samples=samples, imported=imported_names(store))
+    filters = replace(
+        usual, samples=samples, imported=imported_names(store), answers=answers_by_source(store), leakage=benchmarks
+    )
+    filters = with_cuts(filters)
     known = facts(located, missing, count=count)
     excluded = excluded_rows(recipe, folder)
     planned = plan(recipe, known, filters.scores(), excluded=excluded, judged=frozenset(ASKABLE))
     check_judge(planned.stages, planned.sources, judge)
     check_ask_when(recipe, filters.scores())
-    filters = filters.needed(scores_named(recipe, planned.stages))
+    near_texts = any(stage.dedup.text for stage in planned.stages)
+    filters = filters.needed(scores_named(recipe, planned.stages), near_texts=near_texts)
     return Prepared(recipe, planned, located, filters, judge, {place: known[place] for place in missing})
 
 
@@ -106,6 +115,7 @@ def scores_named(recipe: Recipe, stages: Sequence[PlannedStage]) -> set[str]:
     """Every score that a rule, a take or an `ask_when` of a recipe names."""
     named = {name for stage in stages for predicate in stage.predicates for name in predicate.scores}
     named |= {str(entry.take.by) for stage in stages for entry in stage.entries}
+    named |= {stage.dedup.score for stage in stages if stage.dedup.score}
     return named.union(*(pl.sql_expr(predicate).meta.root_names() for predicate in ask_when(recipe).values()))
 
 
@@ -150,6 +160,9 @@ def build(
         fetched = {name: on_disk(place, store, update=update) for name, place in located.items()}
         sourced = _source(fetched, store, runner, policy, note)
         note("score", score_sources(runner, store, prepared.filters, sourced))
+        if prepared.filters.leakage:
+            searched = [shards for _, shards in sourced.values()]
+            note("leakage", find_leaks(runner, store, prepared.filters.leakage, searched))
         mixtures: dict[str, Mixed] = {}
         for stage in stages:
             if stage.mixture not in mixtures:
@@ -260,6 +273,7 @@ def _told(prepared: Prepared, stage: PlannedStage) -> Told:
         prompts=prompt_hashes(prepared.recipe, stage) | pictures_shown(prepared.judge, stage),
         ask_when=ask_when(prepared.recipe),
         students=student_facts([item for item in prepared.filters.samples if isinstance(item, Student)]),
+        likeness=comparison_version(stage.dedup).get("likeness"),
     )
 
 

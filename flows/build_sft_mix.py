@@ -1,21 +1,29 @@
 """The Prefect flow: the same build, one task per step and batch of jobs, with artifacts."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, cast
+from uuid import UUID
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
+from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from pydantic import Field
 
-from flows.executor import LocalRunner, Steps, local_pool
+from flows.console import where
+from flows.execution import Execution, execution, open_runner
+from flows.executor import Runner, Steps
+from flows.review_flows import Wait, wait_for_people
 from flows.run import Summary, checked, run_with
-from flows.settings import default_store
+from flows.takeover import take_over
+from manifests.load import load_recipe
 from shards.store import Store
+
+if TYPE_CHECKING:
+    from filters.judges.vllm import VllmJudge
 
 BATCHES: Final = 32
 """Most tasks per step: Prefect costs some 4 ms a task with threads, and a run of 10,000 tasks is no use to anybody."""
@@ -28,34 +36,57 @@ Result = TypeVar("Result")
 
 
 class PrefectRunner:
-    """Runs each batch of jobs as a task; the work itself is done in the pool's processes."""
+    """Runs each batch of jobs as a task; the work itself is done where another runner does it."""
 
-    def __init__(self, pool: ProcessPoolExecutor | None) -> None:
-        self._local = LocalRunner(pool)
+    def __init__(self, inner: Runner, batches: int = BATCHES) -> None:
+        self._inner, self._batches = inner, batches
 
     def map(self, step: str, function: Callable[[Job], Result], jobs: Sequence[Job]) -> list[Result]:
         """See `flows.executor.Runner.map`."""
-        batches = [jobs[number::BATCHES] for number in range(min(BATCHES, len(jobs)))]
+        number_of = min(self._batches, len(jobs))
+        batches = [jobs[number::number_of] for number in range(number_of)]
 
         # jobs stand in the closure: as parameters, Prefect would walk through and copy each of them
         @task(name=step, task_run_name=f"{step} {{number}}", cache_policy=NO_CACHE, persist_result=False)
         def batch(number: int) -> list[Result]:
-            return self._local.map(step, function, batches[number])
+            return self._inner.map(step, function, batches[number])
 
         futures = [batch.submit(number) for number in range(len(batches))]
         done = [future.result() for future in futures]
-        return [done[place % BATCHES][place // BATCHES] for place in range(len(jobs))]
+        return [done[place % number_of][place // number_of] for place in range(len(jobs))]
+
+    def ask(self, judge: "VllmJudge", function: Callable[[Job], int], jobs: Sequence[Job]) -> None:
+        """See `flows.executor.Runner.ask`; one task, for the model stays loaded."""
+
+        @task(name="judge", cache_policy=NO_CACHE, persist_result=False)
+        def all_chunks() -> None:
+            self._inner.ask(judge, function, jobs)
+
+        all_chunks()
 
 
 @flow(name="build-sft-mix", flow_run_name="{recipe}", task_runner=_THREADS)
 def build_sft_mix(
     recipe: Annotated[str, Field(description="Built-in recipe, or path of a .yaml file")] = "demo",
-    store: Annotated[str | None, Field(description="Folder of the store; empty means VLMIX_STORE or .vlmix")] = None,
+    store: Annotated[
+        str | None, Field(description="Folder or URL of the store; empty means VLMIX_STORE or .vlmix")
+    ] = None,
     stage: Annotated[str | None, Field(description="Mix this stage only; empty means all")] = None,
+    executor: Annotated[
+        str, Field(description="Where work runs: local, ray, slurm, or a .yaml file with settings of one of them")
+    ] = "local",
     workers: Annotated[int | None, Field(ge=1, description="Worker processes; empty means one per core")] = None,
     scale: Annotated[
-        float | None, Field(description="Multiplies absolute takes, caps and targets; empty means the recipe's own")
+        float | None,
+        Field(gt=0, le=1, description="Multiplies absolute takes, caps and targets; empty means the recipe's own"),
     ] = None,
+    update: Annotated[
+        bool, Field(description="Look for newer commits of sources on the hub instead of the ones in sources.lock")
+    ] = False,
+    review: Annotated[
+        Wait,
+        Field(description="Wait for people: pause keeps the worker, suspend frees it; continue leaves rows in review"),
+    ] = "continue",
 ) -> str:
     """Build the mixture of a recipe and publish its counts and report as artifacts.
 
@@ -63,23 +94,46 @@ def build_sft_mix(
         recipe: built-in recipe, or path of a .yaml file.
         store: folder of the store.
         stage: mix this stage only.
+        executor: local, ray, slurm, or path of a .yaml file.
         workers: worker processes.
         scale: of absolute takes, caps and targets, above 0 and at most 1.
+        update: resolve branches of hub sources again.
+        review: what to do about rows in review: leave them there, or stop until people have answered, take their
+            answers in, and build again.
 
     Returns:
         Digest of the run, 64 hex digits.
     """
+    place = Store(where(store))
+    settings = execution(executor, workers=workers)
+    summary = _build(recipe, place, stage, settings, scale, update=update)
+    waiting = sum(each.totals.review for each in summary.stages)
+    if review != "continue" and waiting:
+        _publish(recipe, summary)
+        wait_for_people(load_recipe(recipe)[0].name, waiting, review, place)
+        summary = _build(recipe, place, stage, settings, scale)
+    _publish(recipe, summary)
+    return summary.digest
+
+
+def _build(
+    recipe: str, place: Store, stage: str | None, settings: Execution, scale: float | None, *, update: bool = False
+) -> Summary:
     logger = get_run_logger()
-    where = Store(Path(store or default_store()).absolute())
-    prepared = checked(recipe, where, scale=scale)
+    prepared = checked(recipe, place, scale=scale)
 
     def tell(step: str, done: Steps) -> None:
         logger.info("%s: %d executed, %d cached", step, done.executed, done.cached)
 
-    with local_pool(workers) as pool:
-        summary = run_with(prepared, where, PrefectRunner(pool), stage, tell).summary
-    _publish(recipe, summary)
-    return summary.digest
+    def begun() -> None:
+        if own := flow_run.get_id():
+            take_over(place.root, UUID(own), logger)
+
+    # an array of a cluster is one task: several would wait for each other in its queue
+    batches = 1 if settings.kind == "slurm" else BATCHES
+    with open_runner(settings, place) as inner:
+        runner = PrefectRunner(inner, batches)
+        return run_with(prepared, place, runner, stage, tell, update=update, begun=begun).summary
 
 
 def _publish(recipe: str, summary: Summary) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -11,13 +11,13 @@ from flows.cli_judge import judge_app, scores_app
 from flows.cli_mix import diff, verify
 from flows.cli_pack import pack
 from flows.cli_recipes import recipes_app
+from flows.cli_review import review_app
 from flows.cli_sources import sources_app
 from flows.console import JsonOption, StoreOption, messages, print_model, say, teller, where
 from shards.errors import UsageError
 
 app = App(name="vlmix", help="Curate and filter training mixes for vision-language models.", version="0.1.0")
 run_app = App(name="run", help="Run a flow.")
-review_app = App(name="review", help="The manual review queue.")
 filters_app = App(name="filters", help="Filters and the scores they write.")
 for _sub in (run_app, recipes_app, sources_app, review_app, filters_app, judge_app, scores_app):
     app.command(_sub)
@@ -31,7 +31,7 @@ def build_sft_mix(
     recipe: str = "demo",
     store: StoreOption = None,
     stage: str | None = None,
-    executor: Literal["local"] = "local",
+    executor: str = "local",
     workers: int | None = None,
     scale: float | None = None,
     update: bool = False,
@@ -44,7 +44,7 @@ def build_sft_mix(
         recipe: built-in name, or path of a .yaml file.
         store: folder of the store.
         stage: mix this stage only.
-        executor: where work runs.
+        executor: where work runs: local, ray, slurm, or a .yaml file with settings of one of them.
         workers: worker processes; default is one per core.
         scale: multiplies absolute takes, caps and targets, for a miniature run; above 0 and at most 1.
         update: look for newer commits of sources on the hub instead of the ones in sources.lock.
@@ -58,6 +58,7 @@ def build_sft_mix(
             recipe,
             where(store),
             stage=stage,
+            executor=executor,
             workers=workers,
             scale=scale,
             update=update,
@@ -195,35 +196,6 @@ def decide(
             print_model(document)
         else:
             print_decided(document)
-
-
-@review_app.command(name="export")
-def review_export(
-    mix: str,
-    *,
-    to: Literal["csv", "jsonl", "label-studio"],
-    out: Path,
-    prefix: str = "",
-    store: StoreOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Write the review queue of a mixture: one item per row that a person must see, pictures beside it.
-
-    Args:
-        mix: folder of a mixture, recipe (all stages), or recipe.stage.
-        to: format.
-        out: folder to write to.
-        prefix: for Label Studio, path of `out` below its local files document root.
-        store: folder of the store.
-        as_json: print one JSON document.
-    """
-    with messages():
-        from flows.reviewing import export_queue
-        from shards.store import Store
-
-        counts = export_queue(Store(where(store)), mix, to=to, out=out, prefix=prefix)
-        document = {"out": str(out), "items": counts.items, "pictures": counts.pictures}
-        say(document, f"{counts.items} items with {counts.pictures} pictures in {out}", as_json=as_json)
 
 
 @filters_app.command(name="list")

@@ -4,10 +4,12 @@ from pathlib import Path
 
 from cyclopts import App
 
+from flows.cli_leakage import leakage_app
 from flows.console import JsonOption, StoreOption, messages, say, where
 
 judge_app = App(name="judge", help="The judge held against labels.")
-scores_app = App(name="scores", help="Scores that others published.")
+scores_app = App(name="scores", help="Scores that others published, and benchmarks that rows are held against.")
+scores_app.command(leakage_app)
 
 
 @judge_app.command

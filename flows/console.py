@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from flows.settings import default_store
+from flows.settings import cache_folder, default_store
 from shards.errors import VlmixError
 
 if TYPE_CHECKING:
@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from flows.executor import Steps
 
 StoreOption = Annotated[
-    Path | None, Parameter(name="--store", help="Folder of the store [default: $VLMIX_STORE or .vlmix].")
+    str | None,
+    Parameter(
+        name="--store",
+        help="Folder of the store, or a URL such as s3://bucket/mixes [default: $VLMIX_STORE or .vlmix].",
+    ),
 ]
 JsonOption = Annotated[bool, Parameter(name="--json", negative=(), help="Print one JSON document and nothing else.")]
 
@@ -37,9 +41,31 @@ def messages() -> Iterator[None]:
         sys.exit(130)
 
 
-def where(store: Path | None) -> Path:
-    """Absolute path of the store that a command works on."""
-    return (store or default_store()).absolute()
+def where(store: str | Path | None) -> Path:
+    """The store that a command works on: its folder, or the working folder of a store at a URL.
+
+    Raises:
+        UsageError: the working folder belongs to another store, or the client for this kind of URL is missing.
+        StoreError: the store at the URL does not answer.
+    """
+    named = str(store or default_store())
+    if named.startswith("file://"):
+        return Path(named.removeprefix("file://")).absolute()
+    return _opened(named) if "://" in named else Path(named).absolute()
+
+
+def _opened(url: str) -> Path:
+    """The working folder of a store at a URL, with the files that are in no box as they are there."""
+    from hashlib import sha256
+
+    from shards.remote import attach, remote_of
+
+    folder = cache_folder() / sha256(url.rstrip("/").encode()).hexdigest()[:20]
+    attach(folder, url)
+    remote = remote_of(folder)
+    assert remote, "the folder was attached"
+    remote.bring_state()
+    return folder
 
 
 def print_model(model: "BaseModel") -> None:

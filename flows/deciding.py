@@ -1,4 +1,4 @@
-"""Counts of a recipe under other thresholds, from scores of its last build: no model call, nothing written."""
+"""Counts of a recipe under other thresholds, from the scores of its last build and what reviewers say today."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -100,7 +100,7 @@ def _changed(stage: PlannedStage, edits: Sequence[tuple[str, str, str]], scores:
 
 def _count(prepared: Prepared, stage: PlannedStage, built: Mix) -> StageCounts:
     recipe = prepared.recipe
-    inputs = stored(built, stage)
+    inputs = stored(built, stage, prepared.filters.answers)
     if {entry.id: prepared.plan.sources[stage.mixture, entry.id] for entry in stage.entries} != inputs.source_of:
         raise RecipeError(
             f"stage `{stage.name}`: its entries are not those of its last build; "

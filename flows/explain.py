@@ -6,6 +6,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from flows.comparing import compared_pairs, comparison_box
+from flows.leak_report import leaks_of_key
 from flows.mixes import Mix, by_key, score_columns
 from manifests.recipe import Rule
 from shards.errors import UsageError
@@ -58,6 +59,8 @@ class Story(BaseModel):
     pictures: list[dict[str, Value]]
     compared: list[dict[str, Value]]
     """Every comparison of one of its pictures with another, for whatever mixture, as flows.comparing.PAIRS."""
+    leaks: list[dict[str, Value]]
+    """What was found of benchmarks, as manifests.leaks.LEAKS with the name of the benchmark."""
     videos: list[str]
     quarantine: dict[str, str] | None
     entries: list[EntryStory]
@@ -84,6 +87,7 @@ def explain(key: str, mixes: Iterable[Mix]) -> Story:
                 messages=sample["messages"],
                 pictures=sample["images"],
                 compared=_compared(mix, [image["sha256"] for image in sample["images"]]),
+                leaks=leaks_of_key(mix, source, key),
                 videos=sample["videos"],
                 quarantine=None,
                 entries=stories,
@@ -100,6 +104,7 @@ def explain(key: str, mixes: Iterable[Mix]) -> Story:
                 messages=[],
                 pictures=[],
                 compared=[],
+                leaks=[],
                 videos=[],
                 quarantine=reasons,
                 entries=[],

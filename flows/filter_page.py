@@ -16,7 +16,7 @@ from filters.native import Native
 from flows.report.distribution import thresholds
 from flows.scoring import ASKABLE, CRITERIA, CRITERION_OF, PICTURE_STATE, SampleFilter, filter_set, identity
 from manifests.recipe import Rule
-from manifests.rules import HUMAN, RULE_SETS, load_rule_set
+from manifests.rules import HUMAN, HUMAN_SCORES, RULE_SETS, load_rule_set
 from shards.errors import RecipeError, UsageError
 from shards.schema import STATE_SUFFIX
 
@@ -44,7 +44,11 @@ _JUDGED: Final = {
     "_cut": "whether the judge saw a shortened sample",
     "_jump": "how far the expected grade moves when sentences that speak to the grader are taken out, 0..10",
 }
-_HUMAN: Final = "Verdict of a person on a sample of the review queue: `keep` or `drop`.\n\nSource: ours."
+_HUMAN: Final = (
+    "What reviewers say of a sample: `human` is their verdict, `keep` or `drop`; `human_reviewers` how many people\n"
+    "gave one; `human_conflict` whether they disagree and nobody has settled it, so that there is no verdict.\n\n"
+    "Source: ours."
+)
 _IMPORTED: Final = (
     "A rating that others published, joined to the samples by `vlmix scores import`.\n\nSource: its file."
 )
@@ -138,7 +142,7 @@ def _known(asked: str) -> Iterator[_Known]:
     for criterion in CRITERIA:
         own = {name: ASKABLE[name] for name, each in CRITERION_OF.items() if each == criterion}
         yield _Known(criterion, "judge", _judged(criterion, own), own)
-    yield _Known(HUMAN, "human", _HUMAN, {HUMAN: pl.String})
+    yield _Known(HUMAN, "human", _HUMAN, HUMAN_SCORES)
     columns = [asked.removeprefix(NATIVE)] if asked.startswith(NATIVE) else ["NAME"]
     yield _Known("native", "native", _doc(Native), {NATIVE + name: pl.Float64 for name in columns}, Native.version)
     if asked.startswith(IMPORTED):

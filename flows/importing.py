@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from shards.errors import UsageError
 from shards.files import file_sha256, write_table, write_text
 from shards.sample import read_all
-from shards.store import Box, Store
+from shards.store import Store
 
 PREFIX: Final = "imported_"
 _READ: Final[Mapping[str, Callable[[Path], pl.DataFrame]]] = {
@@ -128,11 +128,9 @@ def _ratings(file: Path, rating: str, identifier: str) -> pl.DataFrame:
 
 def _samples(store: Store, source: str, native: str | None) -> pl.DataFrame:
     """Columns `key` and `id` of a source's samples, as the latest build read them."""
-    indexes = (store.root / "shards" / source).glob("*/index.json")
-    latest = max(indexes, key=lambda path: (path.stat().st_mtime_ns, path.parent.name), default=None)
-    if latest is None:
+    box = store.latest("shards", source)
+    if box is None:
         raise UsageError(f"source `{source}` was never read into `{store.root}`; build a recipe with it first")
-    box = Box(store.root, f"shards/{source}/{latest.parent.name}")
     frame = pl.concat(list(read_all(box.path, ["key", "meta"])))
     found = pl.col("key") if native is None else pl.col("meta").str.json_path_match(f"$.{native}")
     return frame.select("key", found.alias(_ID))

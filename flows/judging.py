@@ -22,7 +22,7 @@ from manifests.manifest import JudgeCounts
 from manifests.mixture import SourceScores, take_mask
 from manifests.plan import PlannedStage
 from manifests.recipe import JudgeSettings, Recipe, Rule
-from manifests.rules import HUMAN, Predicate, Scores, parse, to_ask
+from manifests.rules import HUMAN_SCORES, Predicate, Scores, parse, to_ask
 from shards.complaint import complaint
 from shards.errors import RecipeError
 from shards.schema import STATE_SUFFIX
@@ -133,7 +133,7 @@ def check_ask_when(recipe: Recipe, scores: Scores) -> None:
     Raises:
         RecipeError: a criterion that no judge has, or a predicate that does not fit the cheap scores.
     """
-    cheap = {name: dtype for name, dtype in scores.items() if name not in ASKABLE and name != HUMAN}
+    cheap = {name: dtype for name, dtype in scores.items() if name not in {*ASKABLE, *HUMAN_SCORES}}
     for criterion, predicate in ask_when(recipe).items():
         if criterion not in CRITERIA:
             raise RecipeError(f"ask_when: no criterion `{criterion}`; known: {', '.join(CRITERIA)}")

@@ -16,7 +16,6 @@ from filters.judges.score import requests, scores
 from filters.judges.tiny import TinyJudge
 from filters.judges.vllm import VllmJudge
 from flows.executor import LocalRunner, Runner, Steps
-from flows.judge_pool import ask_all
 from flows.scoring import judged_types, source_name
 from shards.files import fingerprint, write_table, write_text
 from shards.pack import Image, PictureReader
@@ -119,7 +118,7 @@ def answer(runner: Runner, store: Store, shards: Box, rows: Rows, question: Ques
 
 def _ask_all(runner: Runner, question: Question, jobs: Sequence[AskJob]) -> None:
     if isinstance(question.judge, VllmJudge):
-        ask_all(question.judge, ask, jobs)
+        runner.ask(question.judge, ask, jobs)
         return
     # servers get a bounded number of connections: one process asks them, chunk by chunk
     chosen = runner if isinstance(question.judge, TinyJudge) else LocalRunner(None)

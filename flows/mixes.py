@@ -122,17 +122,15 @@ def read_wanted(shards: Box, rows: pl.DataFrame, columns: Sequence[str]) -> pl.D
 
 def latest_run(store: Store, recipe: str) -> tuple[Box, RunManifest] | None:
     """The run of a recipe that was finished last in this store."""
-    indexes = (store.root / "runs" / recipe).glob("*/index.json")
-    latest = max(indexes, key=lambda path: (path.stat().st_mtime_ns, path.parent.name), default=None)
-    if latest is None:
+    box = store.latest("runs", recipe)
+    if box is None:
         return None
-    box = Box(store.root, f"runs/{recipe}/{latest.parent.name}")
     return box, RunManifest.model_validate_json((box.path / "run.json").read_bytes())
 
 
 def recipes(store: Store) -> list[str]:
     """Names of recipes with a finished run in this store."""
-    return sorted({path.parents[1].name for path in (store.root / "runs").glob("*/*/index.json")})
+    return store.names("runs")
 
 
 def find(store: Store, name: str) -> dict[str, Mix]:

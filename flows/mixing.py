@@ -10,20 +10,22 @@ import polars as pl
 from pydantic import BaseModel
 
 from filters.judges.base import Judge
-from filters.phash import PerceptualHash
 from flows.comparing import PictureComparison, comparison_version
+from flows.evidence import evidence
 from flows.executor import Runner, Steps
 from flows.importing import imported_digests
 from flows.judging import judge_stage
-from flows.scoring import FilterSet, identity, load_scores, picture_table, score_box
+from flows.leak_report import counted, source_scores
+from flows.leaking import leaks_names
+from flows.review_scores import answers_digest
+from flows.scoring import FilterSet, identity, load_scores
 from manifests.account import Told, report
 from manifests.manifest import Digests, JudgeCounts, Manifest, read_manifest
 from manifests.mixture import DECISIONS, IDS, Mixture, Sources, SourceScores, columns_of, mix
-from manifests.near import Item
 from manifests.plan import PlannedStage
 from manifests.recipe import Recipe
 from manifests.tiles import sample_tiles
-from shards.errors import RecipeError, StoreError
+from shards.errors import RecipeError
 from shards.files import canonical_json, file_sha256, fingerprint, table_writer, write_table, write_text
 from shards.sample import ShardsIndex, read_all
 from shards.store import Box, Store
@@ -34,8 +36,6 @@ EXCLUDED_FILE: Final = "excluded.json"
 
 _READING: Final = {"split", "layout", "columns", "prompt", "native", "only", "pairs"}
 """Fields of a declaration that say how its raw files are read."""
-
-_HASHES: Final = ("phash", "phash_inner", "phash_mirror")
 
 Sourced = Mapping[str, tuple[Source, Box]]
 """Source name to its declaration and box of shards."""
@@ -88,7 +88,9 @@ def mixture_box(
         ],
         [[name, sourced[name][1].name, sourced[name][0].licence, sourced[name][0].revision] for name in names],
         {name: imported_digests(store, name) for name in names},
-        [list(identity(item)) for item in filters.samples] + [list(identity(item)) for item in filters.pictures],
+        {name: answers_digest(filters.answers[name]) for name in names if name in filters.answers},
+        [list(identity(item)) for item in (*filters.samples, *filters.pictures, *filters.apart)],
+        *([{name: leaks_names(store, sourced[name][1], filters.leakage) for name in names}] if filters.leakage else []),
     )
     return store.box("mixtures", f"{recipe.name}.{stage.name}", name)
 
@@ -116,10 +118,11 @@ def make_mixture(
     facts, judged, counts = _write_scores(runner, store, box, recipe, stage, source_of, sourced, filters, judge)
     failed = sum(count.error for count in counts.values())
     sources = StoredSources(box.path / SCORES_FILE, facts, stage)
-    items = DedupItems(store, sources, shards)
     compare = PictureComparison(store, shards, runner, keep=True)
-    mixture = mix(recipe, stage, sources, source_of, items, PictureTiles(shards), compare)
-    manifest = write_mixture(box, recipe, mixture, facts, told=replace(told, judged=counts), final=not failed)
+    known = evidence(store, shards, compare)
+    mixture = mix(recipe, stage, sources, source_of, known, PictureTiles(shards))
+    told = replace(told, judged=counts, leakage=counted(store, mixture, shards, filters.leakage))
+    manifest = write_mixture(box, recipe, mixture, facts, told=told, final=not failed)
     return Mixed(box, manifest, judged, compare.steps, Steps(1, 0), failed)
 
 
@@ -199,6 +202,7 @@ def load_source(store: Store, filters: FilterSet, source: Source, shards: Box) -
     """Counts and cheap scores of a source."""
     index = shards.index(ShardsIndex)
     scores = load_scores(store, filters, source, shards)
+    scores = scores.hstack(source_scores(store, shards, scores["key"], filters.leakage))
     return SourceScores(
         source.name,
         source.licence,
@@ -221,7 +225,8 @@ class StoredSources(Mapping[str, SourceScores]):
 
     def __init__(self, path: Path, facts: Mapping[str, SourceScores], stage: PlannedStage) -> None:
         self.facts = facts
-        self._path = path
+        self.path = path
+        self.stage = stage
         texts = [] if stage.dedup.level == "off" else ["instruction_hash", "text_hash"]
         self._columns = list(dict.fromkeys([*columns_of(stage), *texts]))
 
@@ -231,10 +236,10 @@ class StoredSources(Mapping[str, SourceScores]):
         Raises:
             RecipeError: a rule needs a score that this mixture has not.
         """
-        table = pl.scan_parquet(self._path)
+        table = pl.scan_parquet(self.path)
         lacking = sorted(set(self._columns) - set(table.collect_schema().names()))
         if lacking:
-            raise RecipeError(f"`{self._path}` has no score `{lacking[0]}`; run `vlmix run build-sft-mix` first")
+            raise RecipeError(f"`{self.path}` has no score `{lacking[0]}`; run `vlmix run build-sft-mix` first")
         rows = table.filter(pl.col("source") == name).select(self._columns).collect()
         return replace(self.facts[name], scores=rows)
 
@@ -262,50 +267,3 @@ class PictureTiles:
         ]
         found = images.select("key", pl.Series("tiles", counted, dtype=pl.Int32))
         return wanted.join(found, on="key", how="left", maintain_order="left")["tiles"]
-
-
-class DedupItems:
-    """Gives dedup what it must know of samples, read from shards and picture tables when it asks."""
-
-    def __init__(self, store: Store, scored: Sources, shards: Mapping[str, Box]) -> None:
-        self._store = store
-        self._scored = scored
-        self._shards = shards
-
-    def __call__(self, source: str, keys: pl.Series) -> list[Item]:
-        """Items of the samples of a source with these keys, in published order."""
-        shards = self._shards[source]
-        hashes = self._hashes(shards)
-        texts = self._scored[source].scores.select("key", "instruction_hash", "text_hash")
-        images = pl.concat(list(read_all(shards.path, ["key", "position", "images"])))
-        rows = images.filter(pl.col("key").is_in(keys.implode())).join(
-            texts, on="key", how="left", maintain_order="left"
-        )
-        # A loop over rows: clustering works on Python values.
-        return [_item(hashes, *row) for row in rows.iter_rows()]
-
-    def _hashes(self, shards: Box) -> dict[str, tuple[int | None, ...]]:
-        """Perceptual hashes of each distinct picture by SHA-256, as `_HASHES`; None for flat pictures.
-
-        Raises:
-            StoreError: the measures that the mixture was made with are gone.
-        """
-        if not score_box(self._store, shards, PerceptualHash()).done:
-            remedy = "run `vlmix run build-sft-mix` again"
-            raise StoreError(f"no PerceptualHash of the pictures in `{shards.name}`; {remedy}")
-        table = picture_table(self._store, PerceptualHash(), shards).select("sha256", *_HASHES)
-        return {row[0]: row[1:] for row in table.iter_rows()}
-
-
-def _item(
-    hashes: Mapping[str, tuple[int | None, ...]],
-    key: str,
-    position: int,
-    images: list[dict[str, str | int]],
-    instruction: int,
-    text: int,
-) -> Item:
-    shas = tuple(str(image["sha256"]) for image in images)
-    whole, inner, mirrors = (tuple(hashes[sha][place] for sha in shas) for place in range(len(_HASHES)))
-    pixels = sum(int(image["width"]) * int(image["height"]) for image in images)
-    return Item(key, position, shas, whole, instruction, text, pixels, inner, mirrors)

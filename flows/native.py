@@ -11,6 +11,7 @@ from flows.mixes import Mix
 from flows.parts import Wanted, free_name, in_turn
 from flows.rebuilding import Stored, excluded_rows, score_types, stored
 from flows.scoring import ASKABLE
+from manifests.clusters import dropped
 from manifests.exports.base import Part, Words
 from manifests.exports.native import Flavour, NativeEntry, native_entries
 from manifests.plan import PlannedStage
@@ -60,7 +61,7 @@ class Survivors:
         source = with_spared(self.mix, whole, self.mix.manifest.ask_when)
         begin, end = bounds(self.entry.slice, source.published)
         decided = self.mix.decisions_of(self.entry.id, ["key", "verdict"])
-        duplicates = self.mix.clusters.filter(pl.col("duplicate_of").is_not_null())["key"]
+        duplicates = dropped(self.mix.clusters)
         kept = pl.Series("kept", decide(source.scores, self.stage.predicates, self.entry).kept())
         rows = (
             source.scores.with_columns(

@@ -6,7 +6,6 @@ import polars as pl
 
 from filters.judges.base import Request
 from filters.judges.score import render
-from flows.bills import latest_shards
 from flows.importing import read_table
 from flows.judging import judge_of, prompts_of
 from flows.scoring import ALWAYS
@@ -55,7 +54,7 @@ def _texts(source: str, store: Store, most: int) -> list[str]:
             [{"role": "user", "text": question}, {"role": "assistant", "text": answer}] for question, answer in pairs
         ]
     else:
-        box = latest_shards(store, source)
+        box = store.latest("shards", source)
         if box is None:
             raise UsageError(f"`{source}` is neither a file nor a source that was built in `{store.root}`")
         chats = [messages for frame in read_all(box.path, ["messages"]) for messages in frame["messages"].to_list()]

@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import polars as pl
 
 from flows.comparing import PictureComparison
+from flows.evidence import evidence
 from flows.executor import LocalRunner
 from flows.mixes import Mix
-from flows.mixing import EXCLUDED_FILE, SCORES_FILE, DedupItems, PictureTiles, StoredSources
+from flows.mixing import EXCLUDED_FILE, SCORES_FILE, PictureTiles, StoredSources
+from flows.review_scores import Answers, human_columns
 from manifests.mixture import Mixture, SourceScores, mix
 from manifests.plan import PlannedStage
 from manifests.recipe import Recipe
@@ -26,8 +29,30 @@ class Stored(NamedTuple):
     shards: Mapping[str, Box]
 
 
-def stored(built: Mix, stage: PlannedStage) -> Stored:
-    """The inputs of a finished mixture, with judge scores as the rules saw them; `stage` says which are read."""
+class _Answered(StoredSources):
+    """The same with what people say today instead of what they said when the mixture was made."""
+
+    def __init__(self, stored: StoredSources, shards: Mapping[str, Box], answers: Answers) -> None:
+        super().__init__(stored.path, stored.facts, stored.stage)
+        self._shards = shards
+        self._answers = answers
+
+    def __getitem__(self, name: str) -> SourceScores:
+        """A source with its scores; see `StoredSources`."""
+        source = super().__getitem__(name)
+        human = human_columns(self._shards[name], source.scores["key"], self._answers.get(name, ()))
+        read = [column for column in human.columns if column in source.scores.columns]
+        return replace(source, scores=source.scores.with_columns(human.select(read)))
+
+
+def stored(built: Mix, stage: PlannedStage, answers: Answers | None = None) -> Stored:
+    """The inputs of a finished mixture, with judge scores as the rules saw them.
+
+    Args:
+        built: the mixture.
+        stage: says which scores are read.
+        answers: what people say today; None for what they said when the mixture was made.
+    """
     source_of = {entry.id: entry.source for entry in built.manifest.entries}
     facts = {
         entry.source: SourceScores(
@@ -44,14 +69,15 @@ def stored(built: Mix, stage: PlannedStage) -> Stored:
         for entry in built.manifest.entries
     }
     shards = {source: built.shards(source) for source in facts}
-    return Stored(StoredSources(built.box.path / SCORES_FILE, facts, stage), source_of, shards)
+    scores = StoredSources(built.box.path / SCORES_FILE, facts, stage)
+    return Stored(scores if answers is None else _Answered(scores, shards, answers), source_of, shards)
 
 
 def mix_again(built: Mix, recipe: Recipe, stage: PlannedStage, inputs: Stored) -> Mixture:
     """The mixture of a stage, perhaps with other rules, from the inputs of a finished one."""
-    items = DedupItems(built.store, inputs.sources, inputs.shards)
     compare = PictureComparison(built.store, inputs.shards, LocalRunner(None), keep=False)
-    return mix(recipe, stage, inputs.sources, inputs.source_of, items, PictureTiles(inputs.shards), compare)
+    known = evidence(built.store, inputs.shards, compare)
+    return mix(recipe, stage, inputs.sources, inputs.source_of, known, PictureTiles(inputs.shards))
 
 
 def rebuilt(built: Mix) -> Mixture:

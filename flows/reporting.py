@@ -9,8 +9,10 @@ from flows.build import Built, Prepared
 from flows.demo.truth import KEPT, fates, meant
 from flows.mixes import Mix, score_columns
 from flows.report.render import render
+from flows.report.review import review_views
 from flows.report.view import ReportView, SampleView, SourceView, StageView, TruthLine, TruthView
 from flows.resolve import demo_root
+from flows.review_stats import stats_of
 from shards.pack import Image, PictureReader
 from shards.sample import ShardsIndex, read_all
 from shards.store import Box, Store
@@ -34,6 +36,9 @@ def report(prepared: Prepared, built: Built, store: Store) -> str:
         sources=tuple(_source(source, shards) for source, shards in built.sourced.values()),
         samples=_samples(list(mixes.values()), store),
         truth=_truth(prepared, built, list(mixes.values()), store),
+        reviews=review_views(
+            [(name, stats_of(mix, prepared.filters.answers)) for name, mix in mixes.items() if prepared.filters.answers]
+        ),
     )
     return render(view)
 

@@ -11,7 +11,7 @@ import polars as pl
 from flows.mixes import Mix
 from shards.errors import DataError, SourceError, StoreError
 from shards.pack import Image, PictureReader
-from shards.store import Box, Store
+from shards.store import Store
 from sources.convert import Unrepresentable, sample_row
 from sources.gather import Gathered, load
 from sources.raw import Digests, RawFile
@@ -52,9 +52,7 @@ class _Reader:
         root = built.store.root
         self._digests = Digests(root / "cache" / "digests" / f"{name}.json")
         self._known = {
-            (file.name, file.blake3)
-            for path in (root / "scans" / name).glob("*/index.json")
-            for file in ScanIndex.model_validate_json(path.read_bytes()).raw
+            (file.name, file.blake3) for box in built.store.boxes("scans", name) for file in box.index(ScanIndex).raw
         }
         self._pictures = _RawPictures(built.store, name, self._digests)
 
@@ -147,9 +145,7 @@ class _RawPictures:
 
     @cached_property
     def _gathered(self) -> Mapping[str, Gathered]:
-        folders = sorted((self._store.root / "pictures" / self._name).glob("*/index.json"))
-        boxes = [Box(self._store.root, f"pictures/{self._name}/{path.parent.name}") for path in folders]
-        return ChainMap(*(load(box) for box in boxes))
+        return ChainMap(*(load(box) for box in self._store.boxes("pictures", self._name)))
 
     def __call__(self, ref: PictureRef) -> Image:
         """The picture; of an `Image` only `sha256` counts here."""

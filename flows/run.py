@@ -1,16 +1,19 @@
 """One build from recipe name to finished run: what the command line and the Prefect flow share."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import BaseModel
 
 from flows.build import Built, Prepared, RunIndex, Tell, build, finish, prepare
-from flows.executor import LocalRunner, Runner, Steps, local_pool
+from flows.execution import execution, open_runner
+from flows.executor import Runner, Steps
 from flows.reporting import report
+from flows.settings import cache_bytes
 from manifests.load import load_recipe
 from manifests.manifest import Counts, DomainCounts
+from shards.remote import cut_down
 from shards.store import Store
 
 
@@ -60,11 +63,12 @@ def run(
     stage: str | None,
     workers: int | None,
     tell: Tell,
+    executor: str = "local",
     scale: float | None = None,
     update: bool = False,
     give_up: bool = False,
 ) -> Finished:
-    """Build a recipe in worker processes on this machine.
+    """Build a recipe where an executor says.
 
     Args:
         recipe: built-in name or path of a .yaml file.
@@ -72,14 +76,16 @@ def run(
         stage: mix this stage only; None for all.
         workers: processes; None means one per core.
         tell: hears of every step.
+        executor: local, ray, slurm, or path of a .yaml file; see flows/execution.py.
         scale: of absolute takes, caps and targets; None for the recipe's own.
         update: resolve branches of hub sources again.
         give_up: record URLs without a lasting answer as lost.
     """
     where = Store(store.absolute())
+    settings = execution(executor, workers=workers)
     prepared = checked(recipe, where, scale=scale)
-    with local_pool(workers) as pool:
-        return run_with(prepared, where, LocalRunner(pool), stage, tell, update=update, give_up=give_up)
+    with open_runner(settings, where) as runner:
+        return run_with(prepared, where, runner, stage, tell, update=update, give_up=give_up)
 
 
 def checked(recipe: str, store: Store, *, count: bool = False, scale: float | None = None) -> Prepared:
@@ -97,9 +103,14 @@ def run_with(
     *,
     update: bool = False,
     give_up: bool = False,
+    begun: Callable[[], None] = lambda: None,
 ) -> Finished:
-    """Build with any runner, write the report, and say where everything is."""
+    """Build with any runner, write the report, and say where everything is; `begun` is called under the lock."""
     with store.lock():
+        begun()
+        limit = cache_bytes()
+        if limit is not None:
+            cut_down(store.root, limit)
         built = build(prepared, store, runner, tell, only=stage, update=update, give_up=give_up)
         if built.box.done:
             tell("report", Steps(0, 1))

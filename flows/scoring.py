@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -15,11 +15,15 @@ from filters.base import Filter, PictureFilter, TextFilter
 from filters.judges.likelihood import LIKELIHOOD, LIKELIHOOD_SCORES
 from filters.judges.score import score_types
 from filters.native import Native
+from filters.text_bands import TextBands
 from filters.texts import read_texts
 from filters.tokens import TokenEstimate
 from flows.executor import Runner, Steps
 from flows.importing import imported_scores
-from manifests.rules import HUMAN, Scores
+from flows.leak_sets import Benchmark
+from flows.review_scores import Answers, human_columns
+from manifests.leaks import LEAK_SCORES
+from manifests.rules import HUMAN_SCORES, Scores
 from shards.errors import PictureError, RecipeError
 from shards.files import fingerprint, write_table
 from shards.pack import Image, PictureReader
@@ -99,7 +103,9 @@ class PictureJob(NamedTuple):
 class FilterSet:
     """The filters of a run, the published columns that its sources offer as scores, and imported scores.
 
-    `criteria`: what its rules may have the judge asked, beside `ALWAYS`; a rule may name any criterion.
+    `criteria`: what its rules may have the judge asked, beside `ALWAYS`; a rule may name any criterion. `answers`: what
+    reviewers had said when the run began; what they say while it lasts is for the next one. `apart`: filters whose
+    tables are no scores and are not joined with those. `leakage`: benchmarks that samples are held against.
     """
 
     samples: tuple[SampleFilter, ...]
@@ -107,6 +113,9 @@ class FilterSet:
     published: tuple[str, ...]
     imported: tuple[str, ...] = ()
     criteria: tuple[str, ...] = ()
+    answers: Answers = field(default_factory=dict)
+    apart: tuple[Filter, ...] = ()
+    leakage: tuple[Benchmark, ...] = ()
 
     def scores(self) -> Scores:
         """Every score that a rule of the run may name, with its dtype."""
@@ -115,15 +124,20 @@ class FilterSet:
             found |= {score: item.writes[column] for score, (column, _) in item.reduces.items()}
         published = {f"native_{name}": pl.Float64 for name in self.published}
         imported = dict.fromkeys(self.imported, pl.Float64)
-        return {**found, **ASKABLE, **published, **imported, HUMAN: pl.String}
+        leaks = LEAK_SCORES if self.leakage else {}
+        return {**found, **ASKABLE, **published, **imported, **leaks, **HUMAN_SCORES}
 
-    def needed(self, names: Collection[str]) -> "FilterSet":
-        """The set for a recipe that names these scores: filters on demand run where one of theirs is among them."""
+    def needed(self, names: Collection[str], *, near_texts: bool = False) -> "FilterSet":
+        """The set for a recipe that names these scores: filters on demand run where one of theirs is among them.
+
+        `near_texts`: whether its dedup asks for texts that are nearly the same.
+        """
         spared = tuple(TEXT_FILTERS[name] for name in ON_DEMAND)
         kept = [
             item for item in self.samples if not isinstance(item, spared) or not item.writes.keys().isdisjoint(names)
         ]
-        return replace(self, samples=tuple(kept), criteria=criteria_of(names))
+        apart = (TextBands(),) if near_texts else ()
+        return replace(self, samples=tuple(kept), criteria=criteria_of(names), apart=apart)
 
     def judged(self) -> Scores:
         """Scores of the judge that the samples of a run have."""
@@ -200,7 +214,7 @@ def score_sources(runner: Runner, store: Store, filters: FilterSet, sourced: Map
     cached = 0
     for source, shards in sourced.values():
         index = shards.index(ShardsIndex)
-        made = [(item, score_box(store, shards, item)) for item in (*filters.samples, *natives(source))]
+        made = [(item, score_box(store, shards, item)) for item in (*filters.samples, *filters.apart, *natives(source))]
         measured = [(item, score_box(store, shards, item)) for item in filters.pictures]
         for number in range(len(index.shards)):
             todo = tuple((item, box) for item, box in made if not _part_done(box, number))
@@ -277,7 +291,7 @@ def _decoded(reader: PictureReader, image: Image) -> Picture | None:
 def _finish(store: Store, filters: FilterSet, source: Source, shards: Box) -> None:
     """Compact the parts of every filter of a source into one table; parts go when the table is there."""
     index = shards.index(ShardsIndex)
-    for item in (*filters.samples, *natives(source)):
+    for item in (*filters.samples, *filters.apart, *natives(source)):
         _compact(score_box(store, shards, item), item, len(index.shards))
     for measure in filters.pictures:
         _compact(score_box(store, shards, measure), measure, _picture_parts(index))
@@ -305,8 +319,8 @@ def load_scores(store: Store, filters: FilterSet, source: Source, shards: Box) -
 
     Returns:
         (n, ...) frame in published order: key, position, each score and its `_state` (why it is null; null where it
-        is not). Judge and human scores are null with state `not_asked`, or `not_applicable` where the criterion needs
-        pictures and the sample has none.
+        is not), last what people say. Judge scores are null with state `not_asked`, or `not_applicable` where the
+        criterion needs pictures and the sample has none.
     """
     keys = pl.concat(list(read_all(shards.path, ["key", "position"])))
     tables = [
@@ -318,10 +332,11 @@ def load_scores(store: Store, filters: FilterSet, source: Source, shards: Box) -
     frame = pl.concat([keys, *tables, *reduced, imported], how="horizontal")
     lacking = [name for name in (f"native_{name}" for name in filters.published) if name not in frame.columns]
     frame = frame.with_columns(pl.lit(None, pl.Float64).alias(name) for name in lacking)
-    not_asked = {**filters.judged(), HUMAN: pl.String}
+    not_asked = filters.judged()
     asked = [pl.lit(None, dtype).alias(name) for name, dtype in not_asked.items()]
     states = [_not_asked(name).alias(name + STATE_SUFFIX) for name in not_asked]
-    return _with_states(frame).with_columns(*asked, *states)
+    human = human_columns(shards, keys["key"], filters.answers.get(source.name, ()))
+    return _with_states(frame).with_columns(*asked, *states).hstack(human)
 
 
 def _not_asked(name: str) -> pl.Expr:

@@ -4,15 +4,38 @@ import os
 from pathlib import Path
 from typing import Final
 
+from shards.errors import UsageError
+
 STORE_VARIABLE: Final = "VLMIX_STORE"
+CACHE_VARIABLE: Final = "VLMIX_CACHE"
+CACHE_BYTES_VARIABLE: Final = "VLMIX_CACHE_BYTES"
 CATALOG_VARIABLE: Final = "VLMIX_CATALOG"
 PICTURES_VARIABLE: Final = "VLMIX_PICTURES"
 PRIVATE_VARIABLE: Final = "VLMIX_PRIVATE_HOSTS"
 
 
-def default_store() -> Path:
-    """The store named by `VLMIX_STORE`, or `.vlmix` in the current folder."""
-    return Path(os.environ.get(STORE_VARIABLE, ".vlmix"))
+def default_store() -> str:
+    """The store named by `VLMIX_STORE`, a folder or a URL, or `.vlmix` in the current folder."""
+    return os.environ.get(STORE_VARIABLE, ".vlmix")
+
+
+def cache_folder() -> Path:
+    """The folder named by `VLMIX_CACHE`, or `~/.cache/vlmix`: working folders of stores at URLs."""
+    return _folder(CACHE_VARIABLE) or Path.home() / ".cache" / "vlmix"
+
+
+def cache_bytes() -> int | None:
+    """The number in `VLMIX_CACHE_BYTES`: most bytes of boxes in a working folder when a run begins; None for no limit.
+
+    Raises:
+        UsageError: it is no number.
+    """
+    said = os.environ.get(CACHE_BYTES_VARIABLE)
+    if not said:
+        return None
+    if not said.isdecimal():
+        raise UsageError(f"{CACHE_BYTES_VARIABLE}: expected a number of bytes, found `{said}`")
+    return int(said)
 
 
 def own_catalogue() -> Path | None:

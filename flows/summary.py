@@ -179,21 +179,28 @@ def print_story(story: Story) -> None:
     if story.quarantine:
         for name, text in story.quarantine.items():
             console.print(f"quarantine {name}: {escape(text)}", soft_wrap=True)
+    _print_messages(console, story)
+    for picture in story.pictures:
+        size = f"{picture['width']} x {picture['height']} {picture['format']}, {picture['size']} bytes"
+        console.print(f"picture {str(picture['sha256'])[:16]}: {size} in {picture['pack']} at {picture['offset']}")
+    for pair in story.compared:
+        console.print(f"compared: {_compared(pair)}", soft_wrap=True)
+    for leak in story.leaks:
+        console.print(f"[bold]leak[/bold]: {leak['kind']} of {leak['row']}: {leak['reason']}", soft_wrap=True)
+    for video in story.videos:
+        console.print(f"video: {escape(video)}")
+    for entry in story.entries:
+        _print_entry(console, entry)
+
+
+def _print_messages(console: Console, story: Story) -> None:
+    """The turns of a sample, a loop set off."""
     scores = story.entries[0].scores if story.entries else {}
     for turn, message in enumerate(story.messages):
         text = message["text"]
         first, last = looping(turn, text, scores)
         shown = f"{escape(text[:first])}[reverse]{escape(text[first:last])}[/reverse]{escape(text[last:])}"
         console.print(f"[bold]{message['role']}[/bold]: {shown}", soft_wrap=True)
-    for picture in story.pictures:
-        size = f"{picture['width']} x {picture['height']} {picture['format']}, {picture['size']} bytes"
-        console.print(f"picture {str(picture['sha256'])[:16]}: {size} in {picture['pack']} at {picture['offset']}")
-    for pair in story.compared:
-        console.print(f"compared: {_compared(pair)}", soft_wrap=True)
-    for video in story.videos:
-        console.print(f"video: {escape(video)}")
-    for entry in story.entries:
-        _print_entry(console, entry)
 
 
 def _print_entry(console: Console, entry: EntryStory) -> None:
@@ -215,9 +222,18 @@ def _print_entry(console: Console, entry: EntryStory) -> None:
     console.print("scores: " + escape(", ".join(shown)), soft_wrap=True)
     console.print("null: " + ", ".join(f"{name} {state}" for name, state in entry.states.items()), soft_wrap=True)
     for member in entry.cluster:
-        distance = "" if member["distance"] is None else f", {member['distance']} bits apart"
-        likeness = f", pictures: {member['likeness']}{_difference(member)}" if member["likeness"] else ""
-        console.print(f"cluster: {member['key']} {member['reason']}{distance}{likeness}", soft_wrap=True)
+        console.print(_member(member), soft_wrap=True)
+
+
+def _member(member: Mapping[str, Value]) -> str:
+    """A member of a cluster and what made it one."""
+    distance = "" if member["distance"] is None else f", {member['distance']} bits apart"
+    likeness = f", pictures: {member['likeness']}{_difference(member)}" if member["likeness"] else ""
+    # mixtures of before have no such column
+    alike = f", texts {member['similarity']:.2f} alike" if member.get("similarity") is not None else ""
+    value = member.get("value")
+    preferred = f", by {value:g}" if isinstance(value, float) else ""
+    return f"cluster: {member['key']} {member['reason']}{distance}{likeness}{alike}{preferred}"
 
 
 def _compared(pair: Mapping[str, Value]) -> str:

@@ -8,11 +8,13 @@ from typing import Final
 import polars as pl
 from pydantic import BaseModel
 
+from flows.comparing import comparison_version
 from flows.mixes import Mix, find
 from flows.mixing import EXCLUDED_FILE, MixtureIndex, write_tables
 from flows.rebuilding import rebuilt
 from flows.rereading import Finding, read_again
 from manifests.order import hash_keys
+from manifests.recipe import Dedup
 from shards.errors import VlmixError
 from shards.files import file_sha256
 from shards.store import Store
@@ -105,6 +107,12 @@ def _files(built: Mix) -> list[str]:
 
 def _rebuild(built: Mix) -> list[str]:
     """Tables that come out otherwise when the mixture is made again."""
+    made_by, compares = built.manifest.likeness, comparison_version(Dedup.model_validate(built.manifest.dedup))
+    if made_by != compares.get("likeness"):
+        return [
+            f"its pictures were compared by version {made_by} of the comparison, this is version "
+            f"{compares.get('likeness')}; build the mixture again"
+        ]
     with TemporaryDirectory() as name:
         folder = Path(name)
         write_tables(folder, rebuilt(built))

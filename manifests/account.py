@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from manifests.manifest import (
+    BenchmarkLeaks,
     Counts,
     Digests,
     DomainCounts,
@@ -31,7 +32,8 @@ class Told:
     """What a manifest says that no table of the mixture holds.
 
     `judge` is the judge's id, `tokens` how tokens are counted, `faithful` as the plan says, `missing` the facts about
-    entries that were left out, by entry id. `prompts`, `ask_when`, `students` and `judged` are as in `Manifest`.
+    entries that were left out, by entry id. `prompts`, `ask_when`, `students`, `judged`, `leakage` and `likeness` are
+    as in `Manifest`.
     """
 
     judge: str
@@ -42,6 +44,8 @@ class Told:
     ask_when: Mapping[str, str] = field(default_factory=dict)
     students: Mapping[str, StudentFacts] = field(default_factory=dict)
     judged: Mapping[str, JudgeCounts] = field(default_factory=dict)
+    leakage: Mapping[str, BenchmarkLeaks] = field(default_factory=dict)
+    likeness: int | None = None
 
 
 def report(
@@ -80,9 +84,11 @@ def report(
         ask_when=dict(told.ask_when),
         students=dict(told.students),
         judged=dict(told.judged),
+        leakage=dict(told.leakage),
         tokens=told.tokens,
         rules=[rule.model_dump(mode="json") for rule in stage.rules],
         dedup=stage.dedup.model_dump(mode="json"),
+        likeness=told.likeness,
         targets=None if stage.targets is None else stage.targets.model_dump(mode="json"),
         unmet=list(mixture.emission.unmet),
         assumptions=list(recipe.assumptions),

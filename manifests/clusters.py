@@ -1,171 +1,190 @@
 """Duplicate clusters of a stage: every member is verified against the kept one, so errors do not chain."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from polars._typing import SchemaDict
 
-from manifests.near import Anchor, Anchors, Candidate, Compare, Compared, Item, Option, Pair, candidate
+from manifests.near import Evidence, Mask, Numbers, Pictures, Place, Samples
+from manifests.near_text import near_texts
 from manifests.recipe import Dedup
+from manifests.visit import KEPT, NEAR_TEXT, NONE_KEPT, REASONS, Members, Shown, Visit
 
 CLUSTERS: SchemaDict = {
     "key": pl.String,
     "cluster": pl.String,  # key of its first member: by source name, then in published order
-    "duplicate_of": pl.String,  # key of the kept member; null for that member itself
+    "duplicate_of": pl.String,  # key of the member that this one was held against; null for that member itself
     "distance": pl.UInt8,  # bits between the pictures that differ most; 0 = same hash; null without pictures
-    "reason": pl.String,  # kept | same_bytes | near_picture | mirrored_picture | same_text
+    "reason": pl.String,  # kept | none_kept | same_bytes | near_picture | mirrored_picture | same_text | near_text
     "likeness": pl.String,  # what the comparison of the pictures that differ most said; null where none was made
     "difference": pl.Float64,  # 0..2, of that comparison, four digits; null where no window was compared
+    "similarity": pl.Float64,  # 0..1, of the texts where the reason is near_text, else null
+    "value": pl.Float64,  # what `keep` goes by: pixels, or the score `by`; null where it goes by the order, or unknown
 }
 """Members of clusters of two and more, sorted by cluster, kept member first, then key."""
 
-MOST_COMPARED: Final = 16
-"""Kept rows that one row is compared with by its pictures, the nearest ones. A thousand forms that differ in a digit
-would otherwise cost half a million comparisons. Ours."""
+Keys = Callable[[str, Numbers], pl.Series]
+"""(source name, places among its samples) -> their keys."""
 
 
-class _Match(NamedTuple):
-    representative: int
-    distance: int | None
-    reason: str
-    pairs: tuple[Pair, ...] = ()  # of pictures that a comparison found to be the same
-
-
-def find_clusters(items: list[Item], dedup: Dedup, compare: Compare) -> pl.DataFrame:
+def find_clusters(rows: Samples, dedup: Dedup, evidence: Evidence, keys: Keys) -> pl.DataFrame:
     """Clusters among distinct samples.
 
-    Samples are visited in order of preference (`keep`, then source name and published order). Each is compared with
-    the kept samples so far and joins the nearest that it duplicates, or is kept itself: a member is always within the
-    radius of the kept one, and where `verify` is on the comparison of their pictures says that they are the same.
+    Samples are visited in order of preference (`prefer`, then `keep`, then source name and published order). Each is
+    compared with the kept samples so far and joins the nearest that it duplicates, or is kept itself: a member is
+    always within the radius of the kept one, and where `verify` is on the comparison of their pictures says that they
+    are the same.
 
-    All samples may be visited several times. The first time every picture that is near counts as the same, so that few
-    pairs have to be compared: mostly they are the same, and that was all. Otherwise none counts as the same from then
-    on unless it was compared, until the comparisons say nothing else than a visit took for granted.
+    Samples of which no other has the same questions are left out at the start; what is left is held in arrays, about
+    120 bytes a sample with one picture and twice as much while it is sorted.
 
     Args:
-        items: distinct keys, any order.
+        rows: the samples.
         dedup: level, distance and preference.
-        compare: compares pictures; asked for each pair once, and never without `verify`.
+        evidence: asked for each pair of pictures once, and never without `verify`.
+        keys: asked for members of clusters alone.
 
     Returns:
         A frame of schema `CLUSTERS`.
     """
     if dedup.level == "off":
         return pl.DataFrame(schema=CLUSTERS)
-    order = sorted(items, key=lambda item: (-item.pixels if dedup.keep == "largest" else 0, *_place(item)))
-    anchors = Anchors(order, dedup)
-    known: dict[Pair, Compared] = {}
-    trusting = True
-    while True:
-        visit = _Visit(order, dedup, anchors, known, trusting=trusting)
-        if visit.asked:
-            known |= compare(sorted(visit.asked))
-        if all(known[pair].same == trusting for pair in visit.asked):
-            return _table(order, visit.members, known)
-        trusting = False
+    company = _in_company(rows, dedup)
+    rows = rows if company.all() else rows.at(company)
+    rows, lists, pictures, value = _ordered(rows, _pictures(rows, evidence), dedup)
+    visit = Visit(rows, lists, pictures, dedup)
+    members = visit.until_known(evidence.compare)
+    similarity = _near_texts(rows, visit.show, members, dedup, evidence)
+    return _table(rows, keys, dedup, members, similarity=similarity, value=value)
 
 
-def _place(item: Item) -> tuple[str, int, str]:
-    """Sort key: source name, then published order (as text, row 101 would stand before row 99)."""
-    return item.key.partition("/")[0], item.position, item.key
+def _ordered(
+    rows: Samples, pictures: Pictures, dedup: Dedup
+) -> tuple[Samples, Place, Pictures, NDArray[np.float64] | None]:
+    """Samples in order of preference, where their pictures lie, these, and what was gone by, if not by the order."""
+    value = pictures.pixels.astype(np.float64) if dedup.keep == "largest" else rows.value
+    order = _preference(rows, value, dedup)
+    lists = Place.of(pictures.counts).at(order)
+    nothing = pictures.counts[:0]
+    return (
+        rows.at(order),
+        lists,
+        pictures._replace(counts=nothing, pixels=nothing),
+        None if value is None else value[order],
+    )
+
+
+def dropped(clusters: pl.DataFrame) -> pl.Series:
+    """Keys of the members that are not kept."""
+    return clusters.filter(pl.col("reason") != "kept")["key"]
+
+
+def _in_company(rows: Samples, dedup: Dedup) -> Mask:
+    """(n,) bool: samples that another might duplicate, by their texts alone."""
+    if dedup.level == "picture" or dedup.text:
+        return np.ones(len(rows), np.bool_)
+    return _repeated(rows.instruction) | _repeated(rows.text)
+
+
+def _repeated(values: NDArray[np.uint64]) -> Mask:
+    order = np.argsort(values)
+    ordered = values[order]
+    again = np.zeros(len(values) + 1, np.bool_)
+    again[1:-1] = ordered[1:] == ordered[:-1]
+    found = np.empty(len(values), np.bool_)
+    found[order] = again[1:] | again[:-1]
+    return found
+
+
+def _pictures(rows: Samples, evidence: Evidence) -> Pictures:
+    """The pictures of all samples, source by source."""
+    bounds = np.searchsorted(rows.source, np.arange(len(rows.names) + 1)).tolist()
+    parts = [
+        evidence.pictures(name, rows.row[begin:end])
+        for name, begin, end in zip(rows.names, bounds[:-1], bounds[1:], strict=True)
+        if end > begin
+    ]
+    return Pictures.join(parts)
+
+
+def _preference(rows: Samples, value: NDArray[np.float64] | None, dedup: Dedup) -> Numbers:
+    """Places of the samples, those first that are rather kept."""
+    columns: list[NDArray[np.generic]] = [rows.row, rows.source]
+    if value is not None:
+        columns.append(np.where(np.isnan(value), np.inf, -value))
+    if dedup.prefer:
+        ranks = [dedup.prefer.index(name) if name in dedup.prefer else len(dedup.prefer) for name in rows.names]
+        columns.append(np.array(ranks, np.int64)[rows.source])
+    return np.lexsort(columns)
+
+
+def _near_texts(
+    rows: Samples, show: Shown, members: Members, dedup: Dedup, evidence: Evidence
+) -> NDArray[np.float64] | None:
+    """Join samples without pictures whose texts are near, those of equal texts where the first of them goes.
+
+    Returns:
+        (n,) float64, how similar the texts of a sample and the one that it joins are; nan elsewhere. None
+        where texts do not count.
+    """
+    if not dedup.text:
+        return None
+    alike = np.full(len(rows), np.nan)
+    bare, first = show.lists.sizes == 0, show.first
+    firsts = np.flatnonzero(bare & (first == np.arange(len(rows))))
+    texts = evidence.texts(rows.names, rows.source[firsts], rows.row[firsts])
+    found = near_texts(texts, dedup.text.similarity, same_numbers=dedup.text.same_numbers)
+    alike[firsts] = found.similarity
+    joined = np.flatnonzero(bare & ~np.isnan(alike[first]))
+    members.kept[firsts] = firsts[found.kept]
+    members.kept[joined] = members.kept[first[joined]]
+    members.reasons[joined] = NEAR_TEXT
+    alike[joined] = alike[first[joined]]
+    return alike
 
 
 def _table(
-    order: Sequence[Item], members: Mapping[int, list[tuple[int, _Match]]], known: Mapping[Pair, Compared]
+    rows: Samples, keys: Keys, dedup: Dedup, members: Members, **columns: NDArray[np.float64] | None
 ) -> pl.DataFrame:
-    rows: list[tuple[str, str, str | None, int | None, str, str | None, float | None]] = []
-    for kept, others in members.items():
-        cluster = min((order[kept], *(order[position] for position, _ in others)), key=_place).key
-        rows.append((order[kept].key, cluster, None, None, "kept", None, None))
-        for position, match in others:
-            said = _worst([known[pair] for pair in match.pairs])
-            rows.append((order[position].key, cluster, order[kept].key, match.distance, match.reason, *said))
-    frame = pl.DataFrame(rows, CLUSTERS, orient="row")
-    return frame.sort("cluster", pl.col("duplicate_of").is_not_null(), "key")
-
-
-def _worst(compared: Sequence[Compared]) -> tuple[str | None, float | None]:
-    """Reason and difference of the pictures that differ most; nulls where none were compared."""
-    if not compared:
-        return None, None
-    worst = max(compared, key=lambda one: one.difference or 0.0)
-    return worst.reason, None if worst.difference is None else round(worst.difference, 4)
-
-
-class _Visit:
-    """One visit of all samples with what is known of their pictures; `asked` is what was missing.
-
-    A pair that is not known counts as the same where `trusting`, and otherwise as another.
-    """
-
-    def __init__(
-        self,
-        order: Sequence[Item],
-        dedup: Dedup,
-        anchors: Anchors,
-        known: Mapping[Pair, Compared],
-        *,
-        trusting: bool,
-    ) -> None:
-        self._order, self._dedup, self._anchors = order, dedup, anchors
-        self._known, self._trusting = known, trusting
-        self._kept: dict[tuple[int, int, Anchor], list[int]] = defaultdict(list)
-        self.asked: set[Pair] = set()
-        self.members: dict[int, list[tuple[int, _Match]]] = defaultdict(list)
-        for position, item in enumerate(order):
-            match = self._match(item)
-            if match is None:
-                for anchor in anchors.of(item):
-                    self._kept[self._group(item), len(item.pictures), anchor].append(position)
-            else:
-                self.members[match.representative].append((position, match))
-
-    def _match(self, item: Item) -> _Match | None:
-        """The kept sample that this one duplicates: of the same bytes, or the nearest, the earliest of such."""
-        nearest = sorted(
-            self._candidates(item), key=lambda each: (bool(each.pictures), each.distance or 0, each.position)
-        )
-        matches = (self._judged(each) for each in nearest[:MOST_COMPARED])
-        return next((match for match in matches if match), None)
-
-    def _candidates(self, item: Item) -> list[Candidate]:
-        group, size = self._group(item), len(item.pictures)
-        positions = {
-            position for anchor in self._anchors.near(item) for position in self._kept.get((group, size, anchor), ())
+    """Members of clusters as a frame of schema `CLUSTERS`; `columns` are of all samples, nan where null."""
+    alone = np.bincount(members.kept, minlength=len(rows)) == 1
+    places = np.flatnonzero(~alone[members.kept])
+    kept = members.kept[places]
+    reasons = np.where(kept == places, NONE_KEPT if dedup.keep == "none" else KEPT, members.reasons[places])
+    distances = members.distances[places]
+    said = [members.said.get(place) for place in places.tolist()]
+    frame = pl.DataFrame(
+        {
+            "place": places,
+            "kept": kept,
+            "published": (rows.source[places].astype(np.int64) << 40) | rows.row[places],
+            "key": _keys(rows.at(places), keys),
+            "distance": pl.Series(distances, dtype=pl.UInt8, strict=False),
+            "reason": pl.Series(REASONS, dtype=pl.String).gather(reasons),
+            "likeness": pl.Series([each and each.reason for each in said], dtype=pl.String),
+            "difference": pl.Series([each and each.difference for each in said], dtype=pl.Float64).round(4),
+            **{name: _nullable(values, places) for name, values in columns.items()},
         }
-        found = (candidate(position, item, self._order[position], self._dedup) for position in positions)
-        return [each for each in found if each]
+    )
+    joined = pl.col("place") != pl.col("kept")
+    frame = frame.with_columns(
+        pl.col("key").sort_by("published").first().over("kept").alias("cluster"),
+        pl.when(joined).then(pl.col("key").sort_by(joined).first().over("kept")).alias("duplicate_of"),
+    )
+    return frame.sort("cluster", joined, "key").select(list(CLUSTERS)).cast(pl.Schema(CLUSTERS))
 
-    def _group(self, item: Item) -> int:
-        if not item.pictures:
-            return item.text
-        return 0 if self._dedup.level == "picture" else item.instruction
 
-    def _judged(self, each: Candidate) -> _Match | None:
-        """The match that a candidate is, as far as is known."""
-        if not each.pictures:
-            return _Match(each.position, each.distance, "same_text" if each.distance is None else "same_bytes")
-        chosen = [self._same(options) for options in each.pictures]
-        options = [option for option in chosen if option]
-        if len(options) < len(chosen):
-            return None
-        return _Match(
-            each.position,
-            max(option.distance for option in options),
-            "mirrored_picture" if any(option.pair.mirrored for option in options) else "near_picture",
-            tuple(option.pair for option in options) if self._dedup.verify else (),
-        )
+def _nullable(values: NDArray[np.float64] | None, places: Numbers) -> pl.Series:
+    """Numbers of these samples, null for nan; no number of any where there are none."""
+    return pl.Series(np.full(len(places), np.nan) if values is None else values[places], nan_to_null=True)
 
-    def _same(self, options: Sequence[Option]) -> Option | None:
-        """The way in which two pictures are the same; None where they are not."""
-        if not self._dedup.verify:
-            return options[0]
-        for option in options:
-            known = self._known.get(option.pair)
-            if known is None:
-                self.asked.add(option.pair)
-            if known.same if known else self._trusting:
-                return option
-        return None
+
+def _keys(rows: Samples, keys: Keys) -> pl.Series:
+    """Keys of samples, source by source."""
+    found = np.empty(len(rows), dtype=object)
+    for place in np.unique(rows.source).tolist():
+        own = np.flatnonzero(rows.source == place)
+        found[own] = keys(rows.names[place], rows.row[own]).to_list()
+    return pl.Series(found.tolist(), dtype=pl.String)

@@ -102,9 +102,9 @@ def _cut(count: int, radius: int) -> list[Chunk]:
 
 
 def _cost(chunk: Chunk, number: int) -> float:
-    """Steps: for each hash and flip a look into the table, and the hashes that stand there."""
+    """Steps: making the table, for each hash and flip a look into it, and the hashes that stand there."""
     flips = sum(math.comb(chunk.width, size) for size in range(chunk.radius + 1))
-    return float(flips * number) * (1 + number / (1 << chunk.width))
+    return float(1 << chunk.width) + float(flips * number) * (1 + number / (1 << chunk.width))
 
 
 def _near(distinct: Words, radius: int, new: Mask) -> tuple[Places, Places, NDArray[np.uint8]]:
@@ -145,7 +145,8 @@ def _sorted(words, shift, width):  # type: ignore[no-untyped-def]  # compiled: (
 
 
 @njit(cache=True)
-def _bits(value):  # type: ignore[no-untyped-def]  # compiled: uint64 -> number of set bits; LLVM makes it one instruction
+def set_bits(value):  # type: ignore[no-untyped-def]  # compiled
+    """Number of set bits of a uint64; LLVM makes it one instruction."""
     value = value - ((value >> np.uint64(1)) & np.uint64(0x5555555555555555))
     value = (value & np.uint64(0x3333333333333333)) + ((value >> np.uint64(2)) & np.uint64(0x3333333333333333))
     value = (value + (value >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
@@ -156,7 +157,7 @@ def _bits(value):  # type: ignore[no-untyped-def]  # compiled: uint64 -> number 
 def _seen(apart, earlier):  # type: ignore[no-untyped-def]  # compiled: whether an earlier chunk finds the pair
     found = False  # numba compiles no generators, so no `any(...)`
     for chunk in range(len(earlier)):
-        found = found or _bits((apart >> earlier[chunk, 0]) & earlier[chunk, 1]) <= earlier[chunk, 2]
+        found = found or set_bits((apart >> earlier[chunk, 0]) & earlier[chunk, 1]) <= earlier[chunk, 2]
     return found
 
 
@@ -191,7 +192,7 @@ def _join(words, order, starts, flips, shift, mask, most, earlier):  # type: ign
             begin = i + 1 if flip == np.uint64(0) else starts[other]
             for j in range(begin, starts[other + np.uint64(1)]):
                 apart = word ^ words[j]
-                bits = _bits(apart)
+                bits = set_bits(apart)
                 if bits > most or (len(earlier) and _seen(apart, earlier)):
                     continue
                 pairs = _with_room(pairs, size)
@@ -212,7 +213,7 @@ def _join_new(words, order, starts, asked, fresh, flips, shift, mask, most, earl
             other = ((word >> shift) & mask) ^ flip
             for j in range(starts[other], starts[other + np.uint64(1)]):
                 apart = word ^ words[j]
-                bits = _bits(apart)
+                bits = set_bits(apart)
                 if bits > most or (fresh[j] and j <= i):
                     continue
                 if len(earlier) and _seen(apart, earlier):

@@ -233,6 +233,30 @@ class StudentFacts(BaseModel):
     """The same of rows that the judge grades below the threshold; null without such rows."""
 
 
+class LeakCounts(BaseModel):
+    """Samples of an entry's source that hold something of a benchmark, and those of them that were written."""
+
+    model_config = ConfigDict(frozen=True)
+
+    found: int
+    written: int
+
+
+class BenchmarkLeaks(BaseModel):
+    """What was found of one benchmark."""
+
+    model_config = ConfigDict(frozen=True)
+
+    index: str
+    """Fingerprint of its index."""
+    revision: str | None
+    rows: int
+    """Of the benchmark."""
+    pictures: int
+    entries: dict[str, dict[str, LeakCounts]]
+    """Entry -> kind of finding, see `manifests.leaks.KINDS` -> samples, each by its strongest; others have none."""
+
+
 class Manifest(BaseModel):
     """One mixture. Equal inputs give equal bytes: no clock, no path, no order of arrival."""
 
@@ -256,10 +280,14 @@ class Manifest(BaseModel):
     """Criterion -> student of the judge that the recipe names."""
     judged: dict[str, JudgeCounts] = Field(default_factory=dict)
     """Criterion -> samples by what became of it."""
+    leakage: dict[str, BenchmarkLeaks] = Field(default_factory=dict)
+    """Benchmark that the recipe names -> what was found of it."""
     tokens: str
     """How tokens are counted: `estimate`, or the tokenizer's file name and SHA-256."""
     rules: list[dict[str, JsonValue]]
     dedup: dict[str, JsonValue]
+    likeness: int | None = None
+    """Version of the comparison of pictures that dedup goes by; null where it makes none."""
     targets: dict[str, JsonValue] | None
     unmet: list[str]
     """Targets that limits keep from being met, a sentence each."""

@@ -10,10 +10,10 @@ import polars as pl
 from polars._typing import SchemaDict
 from pydantic import JsonValue
 
-from manifests.clusters import CLUSTERS, find_clusters
+from manifests.clusters import CLUSTERS, dropped, find_clusters
 from manifests.emit import Emission, emit
 from manifests.manifest import Sizes
-from manifests.near import Compare, Item
+from manifests.near import Evidence, Numbers, Samples
 from manifests.order import hash_keys, ranks
 from manifests.plan import PlannedStage
 from manifests.recipe import Entry, Recipe
@@ -151,9 +151,6 @@ class Mixture:
         return rows.filter(pl.col("times") > 0).cast(pl.Schema(IDS))
 
 
-Items = Callable[[str, pl.Series], list[Item]]
-"""(source name, (n,) keys) -> what dedup must know of them."""
-
 Tiles = Callable[[str, pl.Series, int], pl.Series]
 """(source name, (n,) keys, most tiles of a sample) -> (n,) Int32 tiles of each sample's pictures."""
 
@@ -173,7 +170,7 @@ def columns_of(stage: PlannedStage) -> list[str]:
     """Columns of a source's scores that the mixture of a stage reads."""
     sizes = [name for value in _HELD.values() for name in value.meta.root_names()]
     ruled = [name for predicate in stage.predicates for name in predicate.columns]
-    by = [entry.take.by for entry in stage.entries if entry.take.by]
+    by = [name for name in (*(entry.take.by for entry in stage.entries), stage.dedup.score) if name]
     return list(dict.fromkeys(["key", "position", *sizes, *ruled, *by]))
 
 
@@ -191,9 +188,8 @@ def mix(
     stage: PlannedStage,
     sources: Sources,
     source_of: Mapping[str, str],
-    items: Items,
+    evidence: Evidence,
     tiles: Tiles,
-    compare: Compare,
 ) -> Mixture:
     """Make the mixture of one stage.
 
@@ -202,9 +198,8 @@ def mix(
         stage: entries, rules, dedup policy and targets.
         sources: by source name; judge scores that rules need are in place.
         source_of: entry id to source name.
-        items: gives dedup what it must know.
+        evidence: what dedup may ask for.
         tiles: counts the tiles of pictures, for entries with `max_tiles`.
-        compare: compares pictures of near hashes, where dedup verifies.
     """
     verdicts: dict[str, Verdicts] = {}
     kept: dict[str, _Kept] = {}
@@ -214,7 +209,7 @@ def mix(
             mask = take_mask(recipe, stage, entry, source).to_numpy()
             verdicts[entry.id] = decide(source.scores, stage.predicates, entry).only(mask)
             kept[entry.id] = _kept(recipe, entry, source, verdicts[entry.id])
-    clusters = _clusters(stage, sources, source_of, kept, items, compare)
+    clusters = _clusters(stage, sources, source_of, kept, evidence)
     unique = _without_duplicates(stage, sources, source_of, kept, clusters)
     chosen = {entry.id: _capped(entry, unique[entry.id]) for entry in stage.entries}
     emission = emit(stage, {name: (each.held, ranks(each.hashes)) for name, each in chosen.items()})
@@ -254,17 +249,37 @@ def _clusters(
     sources: Sources,
     source_of: Mapping[str, str],
     kept: Mapping[str, _Kept],
-    items: Items,
-    compare: Compare,
+    evidence: Evidence,
 ) -> pl.DataFrame:
     if stage.dedup.level == "off":
         return pl.DataFrame(schema=CLUSTERS)
-    found: list[Item] = []
-    for name, entries in _by_source(stage, source_of).items():
-        # one sample may stand in several entries; it is one item, never its own duplicate
-        rows = np.unique(np.concatenate([kept[entry.id].rows for entry in entries]))
-        found += items(name, sources[name].scores["key"].gather(rows))
-    return find_clusters(found, stage.dedup, compare)
+    return find_clusters(
+        _samples(stage, sources, source_of, kept),
+        stage.dedup,
+        evidence,
+        lambda name, rows: sources[name].scores["key"].gather(rows),
+    )
+
+
+def _samples(stage: PlannedStage, sources: Sources, source_of: Mapping[str, str], kept: Mapping[str, _Kept]) -> Samples:
+    """Kept rows of all entries, each sample once: one that stands in several is never its own duplicate."""
+    by_source = _by_source(stage, source_of)
+    names = tuple(sorted(by_source))
+    parts = []
+    for number, name in enumerate(names):
+        places = np.unique(np.concatenate([kept[entry.id].rows for entry in by_source[name]]))
+        parts.append(_rows(number, sources[name].scores, places, stage))
+    return Samples.join(names, parts)
+
+
+def _rows(number: int, scores: pl.DataFrame, places: Numbers, stage: PlannedStage) -> Samples:
+    """What dedup knows of some samples of a source, which is the only one and has this number."""
+    score = stage.dedup.score
+    texts = scores.select(pl.col("instruction_hash", "text_hash").cast(pl.UInt64))[places]
+    value = None if score is None else scores[score].gather(places).cast(pl.Float64).fill_null(np.nan).to_numpy()
+    source = np.full(len(places), number, dtype=np.int32)
+    instruction, text = (texts[name].to_numpy() for name in texts.columns)
+    return Samples((), source, places, instruction, text, value)
 
 
 def _without_duplicates(
@@ -274,7 +289,7 @@ def _without_duplicates(
     kept: Mapping[str, _Kept],
     clusters: pl.DataFrame,
 ) -> Mapping[str, _Kept]:
-    duplicates = clusters.filter(pl.col("duplicate_of").is_not_null())["key"]
+    duplicates = dropped(clusters)
     if duplicates.is_empty():
         return kept
     unique: dict[str, _Kept] = {}

@@ -1,28 +1,23 @@
-"""Which samples may hold the same pictures by their hashes: what is left to be compared is few."""
+"""What dedup knows of kept samples, in columns, and what it may ask for: pictures, comparisons, texts."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-import polars as pl
+import numpy as np
+from numpy.typing import NDArray
 
-from manifests.hamming import hamming_pairs
-from manifests.recipe import Dedup
+from manifests.near_text import TextRows
 
+Numbers = NDArray[np.int64]
+Places = NDArray[np.int32]
+Words = NDArray[np.uint64]
+Mask = NDArray[np.bool_]
 
-class Item(NamedTuple):
-    """What dedup knows of one kept sample; the hashes of a flat picture are null, since their bits are noise."""
+WHOLE, INNER, MIRROR = range(3)
+"""Columns of hashes: of the picture, of what lies inside it, of what a mirror shows."""
 
-    key: str
-    position: int  # in its source as published
-    pictures: tuple[str, ...]  # sha256 of each
-    hashes: tuple[int | None, ...]  # phash of each
-    instruction: int
-    text: int
-    pixels: int
-    inner: tuple[int | None, ...] = ()  # phash_inner of each; empty where nobody asks
-    mirrors: tuple[int | None, ...] = ()  # phash_mirror of each; empty where nobody asks
+_SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Pair(NamedTuple):
@@ -45,134 +40,162 @@ Compare = Callable[[Sequence[Pair]], Mapping[Pair, Compared]]
 """Pairs of pictures, sorted, to what a comparison of each says."""
 
 
-class Option(NamedTuple):
-    """A way in which two pictures may be the same; `distance` in bits of the hashes that are nearest."""
+class Place(NamedTuple):
+    """Where the pictures of n samples lie among all m: (n,) first one, (n,) how many."""
 
-    distance: int
-    pair: Pair
+    begins: Places
+    sizes: Places
+
+    @classmethod
+    def of(cls, counts: Numbers) -> "Place":
+        """Of pictures that lie in the order of their samples."""
+        return cls((np.cumsum(counts) - counts).astype(np.int32), counts.astype(np.int32))
+
+    def at(self, rows: Numbers | Mask) -> "Place":
+        """Those of some of the samples."""
+        return Place(self.begins[rows], self.sizes[rows])
+
+
+class Pictures(NamedTuple):
+    """The m pictures of n samples, those of one sample next to each other.
+
+    * `counts`, `pixels`: (n,) int64, pictures of each sample and what they have of pixels together.
+    * `digests`: (m, 4) uint64, SHA-256 in words, the highest first.
+    * `hashes`: (m, 3) uint64, see `WHOLE`; of a flat picture anything.
+    * `flat`: (m,) bool, pictures without contrast: the bits of their hashes are noise.
+    """
+
+    counts: Numbers
+    pixels: Numbers
+    digests: Words
+    hashes: Words
+    flat: Mask
+
+    @classmethod
+    def join(cls, parts: list["Pictures"]) -> "Pictures":
+        """The pictures of the samples of all parts, in order; the list is emptied on the way, to hold them once."""
+        none = cls(np.empty(0, np.int64), np.empty(0, np.int64), *_no_pictures())
+        columns = [list(column) for column in zip(*(parts or [none]), strict=True)]
+        parts.clear()
+        joined = []
+        while columns:
+            column = columns.pop(0)
+            joined.append(column[0] if len(column) == 1 else np.concatenate(column))
+        return cls(*joined)
+
+
+def _no_pictures() -> tuple[Words, Words, Mask]:
+    return np.empty((0, 4), np.uint64), np.empty((0, 3), np.uint64), np.empty(0, np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A kept sample that another may duplicate: the ways for each picture that is not of the same bytes."""
+class Samples:
+    """n distinct kept samples, sorted by source name and as published.
 
-    position: int
-    distance: int | None  # null without pictures
-    pictures: tuple[tuple[Option, ...], ...] = ()
-
-
-def candidate(position: int, item: Item, other: Item, dedup: Dedup) -> Candidate | None:
-    """Whether a sample may duplicate the kept one at `position`, of the same number of pictures, by bytes and hashes.
-
-    Samples without pictures have the same text, others with pictures what the level asks of the instruction.
-    """
-    if not item.pictures:
-        return Candidate(position, None)
-    same_text = item.text == other.text
-    if item.pictures == other.pictures:
-        return Candidate(position, 0) if same_text or dedup.level != "row" else None
-    if not dedup.looks or (dedup.level != "picture" and not same_text):
-        return None
-    places = [place for place, sha in enumerate(item.pictures) if sha != other.pictures[place]]
-    options = [_options(item, other, place, dedup) for place in places]
-    if not all(options):
-        return None
-    return Candidate(position, max(each[0].distance for each in options), tuple(options))
-
-
-def _options(item: Item, other: Item, place: int, dedup: Dedup) -> tuple[Option, ...]:
-    """The ways in which the pictures at a place may be the same: as they are, then in a mirror."""
-    left, right = sorted((item.pictures[place], other.pictures[place]))
-    ways = [(False, list(_apart(item, other, place, inside=dedup.verify)))]
-    if dedup.flips == "same":
-        ways.append((True, list(_apart_mirrored(item, other, place))))
-    found = [(mirrored, min(bits, default=None)) for mirrored, bits in ways]
-    return tuple(
-        Option(bits, Pair(left, right, mirrored))
-        for mirrored, bits in found
-        if bits is not None and bits <= dedup.distance
-    )
-
-
-def _apart(item: Item, other: Item, place: int, *, inside: bool) -> Iterator[int]:
-    """Bits between the hashes of two pictures, whole against whole, and against what lies inside the other."""
-    mine, theirs = item.hashes[place], other.hashes[place]
-    if mine is None or theirs is None:
-        return
-    yield (mine ^ theirs).bit_count()
-    if inside and item.inner and other.inner:
-        yield from _bits((item.inner[place], theirs), (mine, other.inner[place]))
-
-
-def _apart_mirrored(item: Item, other: Item, place: int) -> Iterator[int]:
-    if item.mirrors and other.mirrors:
-        yield from _bits((item.mirrors[place], other.hashes[place]), (item.hashes[place], other.mirrors[place]))
-
-
-def _bits(*pairs: tuple[int | None, int | None]) -> Iterator[int]:
-    for left, right in pairs:
-        if left is not None and right is not None:
-            yield (left ^ right).bit_count()
-
-
-Anchor = tuple[str, str | int | None]
-"""What two samples must share to be held against one another; its first word says what it is."""
-
-
-class Anchors:
-    """Values under which kept samples are found: bytes and hashes of their first picture.
-
-    The hashes of the samples are joined once, by `hamming_pairs`.
+    * `names`: of the sources, sorted.
+    * `source`: (n,) int32, place of the sample's source among them.
+    * `row`: (n,) int64, the sample's place among those of its source.
+    * `instruction`, `text`: (n,) uint64, hashes of the questions and of all text.
+    * `value`: (n,) float64, the score of which the highest is kept, nan where it is null; null where none is asked for.
     """
 
-    def __init__(self, items: Sequence[Item], dedup: Dedup) -> None:
-        self._dedup = dedup
-        self._inside = dedup.looks and dedup.verify
-        self._mirrors = dedup.looks and dedup.flips == "same"
-        self._near: Mapping[int, list[int]] = _neighbours(self._hashes(items), dedup.distance) if dedup.looks else {}
+    names: tuple[str, ...]
+    source: Places
+    row: Numbers
+    instruction: Words
+    text: Words
+    value: NDArray[np.float64] | None = None
 
-    def of(self, item: Item) -> Iterator[Anchor]:
-        """The values that a sample stands under once it is kept."""
-        if not item.pictures:
-            yield "none", None
-            return
-        yield "bytes", item.pictures[0]
-        if self._dedup.looks and item.hashes[0] is not None:
-            yield "whole", item.hashes[0]
-            if self._inside and item.inner:
-                yield "inner", item.inner[0]
-            if self._mirrors and item.mirrors:
-                yield "mirror", item.mirrors[0]
+    @classmethod
+    def join(cls, names: tuple[str, ...], parts: Sequence["Samples"]) -> "Samples":
+        """The samples of all parts, in order."""
+        if not parts:
+            words = np.empty(0, np.uint64)
+            return cls(names, np.empty(0, np.int32), np.empty(0, np.int64), words, words)
+        value = [part.value for part in parts if part.value is not None]
+        return cls(
+            names,
+            np.concatenate([part.source for part in parts]),
+            np.concatenate([part.row for part in parts]),
+            np.concatenate([part.instruction for part in parts]),
+            np.concatenate([part.text for part in parts]),
+            np.concatenate(value) if value else None,
+        )
 
-    def near(self, item: Item) -> Iterator[Anchor]:
-        """The values under which the samples stand that this one may duplicate, and few others."""
-        if not item.pictures:
-            yield "none", None
-            return
-        yield "bytes", item.pictures[0]
-        whole = item.hashes[0]
-        if not self._dedup.looks or whole is None:
-            return
-        sought = ["whole", *(["inner"] if self._inside else []), *(["mirror"] if self._mirrors else [])]
-        yield from ((kind, value) for value in self._values(whole) for kind in sought)
-        others = [*(item.inner[:1] if self._inside else ()), *(item.mirrors[:1] if self._mirrors else ())]
-        yield from (("whole", value) for other in others if other is not None for value in self._values(other))
+    def __len__(self) -> int:
+        return len(self.source)
 
-    def _values(self, value: int) -> list[int]:
-        return [value, *self._near.get(value, ())]
-
-    def _hashes(self, items: Sequence[Item]) -> set[int]:
-        kinds = [[item.hashes[:1] for item in items]]
-        kinds += [[item.inner[:1] for item in items]] if self._inside else []
-        kinds += [[item.mirrors[:1] for item in items]] if self._mirrors else []
-        return {value for kind in kinds for first in kind for value in first if value is not None}
+    def at(self, places: Numbers | Mask) -> "Samples":
+        """The samples at these places."""
+        return Samples(
+            self.names,
+            self.source[places],
+            self.row[places],
+            self.instruction[places],
+            self.text[places],
+            None if self.value is None else self.value[places],
+        )
 
 
-def _neighbours(values: set[int], radius: int) -> dict[int, list[int]]:
-    """For each hash the other ones within the radius."""
-    ordered = sorted(values)
-    near: dict[int, list[int]] = defaultdict(list)
-    for left, right, _ in hamming_pairs(pl.Series(ordered, dtype=pl.UInt64), radius).iter_rows():
-        near[ordered[left]].append(ordered[right])
-        near[ordered[right]].append(ordered[left])
-    return near
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What dedup may ask for.
+
+    * `pictures`: (source name, places among its samples) -> their pictures.
+    * `compare`: what a comparison of pictures says.
+    * `texts`: (names of sources, (k,) place of the source among them, (k,) place among its samples) -> their texts.
+    """
+
+    pictures: Callable[[str, Numbers], Pictures]
+    compare: Compare
+    texts: Callable[[Sequence[str], Places, Numbers], TextRows]
+
+
+def first_equal(*columns: NDArray[np.generic]) -> Places:
+    """For each of n rows the first row that is equal to it in all columns, perhaps itself: (n,) int32.
+
+    Rows are sorted by a hash of their columns, which takes one sort for any number of columns, and compared with their
+    neighbours; should two different rows share a hash, they are sorted by all columns instead.
+    """
+    words = [column.astype(np.uint64, copy=False) for column in columns]
+    mixed = words[0]
+    for word in words[1:]:
+        mixed = (mixed ^ (mixed >> np.uint64(29))) * _SPREAD + word
+    order = np.argsort(mixed)
+    begins = _changes(words, order)
+    if len(words) > 1 and (begins & ~_changes([mixed], order)).any():
+        order = np.lexsort(words[::-1])
+        begins = _changes(words, order)
+    del mixed, words
+    starts = np.flatnonzero(begins)
+    found = np.empty(len(order), np.int32)
+    if len(starts):
+        first = np.minimum.reduceat(order, starts)
+        found[order] = np.repeat(first, np.diff(starts, append=len(order)))
+    return found
+
+
+def _changes(columns: Sequence[Words], order: Numbers) -> Mask:
+    """(n,) bool: the rows that differ from the one before them in the order in some column; the first always does."""
+    changed = np.ones(len(order), np.bool_)
+    changed[1:] = False
+    for column in columns:
+        ordered = column[order]
+        changed[1:] |= ordered[1:] != ordered[:-1]
+    return changed
+
+
+def first_alike(starts: Sequence[NDArray[np.generic]], lists: Place, values: Places) -> Places:
+    """For each of n rows the first one that is equal in `starts` and in its list of values: (n,) int32.
+
+    Args:
+        starts: columns of (n,).
+        lists: where a row's list lies among the values; none is empty.
+        values: (m,).
+    """
+    found = np.empty(len(lists.sizes), np.int32)
+    for size in np.unique(lists.sizes).tolist():
+        rows = np.flatnonzero(lists.sizes == size)
+        columns = [values[lists.begins[rows] + place] for place in range(size)]
+        found[rows] = rows[first_equal(*[column[rows] for column in starts], *columns)]
+    return found

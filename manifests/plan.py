@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from manifests.operators import Take
 from manifests.recipe import Dedup, Entry, Recipe, Rule, Stage
-from manifests.rules import Predicate, Scores, compose, parse
+from manifests.rules import Predicate, Scores, compose, parse, with_human
 from manifests.scale import scaled_entry, scaled_targets
 from manifests.take import amount, bounds
 from manifests.targets import Targets
@@ -130,6 +130,7 @@ def plan(
             if sources[stage.name, entry.id].status != "unresolved":
                 _check_take(entry, scores, judged)
         stages[stage.name] = _stage(recipe, stage, scores, stages, sources, excluded or {})
+        _check_dedup(stages[stage.name], {facts.name for facts in sources.values()}, scores, judged)
     entries = [
         _entry(stage, scaled_entry(entry, recipe.scale), sources[stage.name, entry.id])
         for stage in stages.values()
@@ -160,6 +161,23 @@ def _check_take(entry: Entry, scores: Scores, judged: frozenset[str]) -> None:
         raise RecipeError(f"entry `{entry.id}`: no filter writes a number `{by}` that `top` could go by")
 
 
+def _check_dedup(stage: PlannedStage, sources: set[str], scores: Scores, judged: frozenset[str]) -> None:
+    """What the choice among duplicates goes by must be there."""
+    score = stage.dedup.score
+    for name in stage.dedup.prefer:
+        if name not in sources:
+            raise RecipeError(f"dedup prefers source `{name}`, which no entry reads: {', '.join(sorted(sources))}")
+    if score is None or stage.dedup.level == "off":
+        return
+    if score not in scores or not scores[score].is_numeric():
+        raise RecipeError(f"stage `{stage.name}`: no filter writes a number `{score}` that `keep: best` could go by")
+    if score in judged and all(score not in predicate.scores for predicate in stage.predicates):
+        raise RecipeError(
+            f"stage `{stage.name}`: `keep: best` by `{score}`, which the judge gives only where a rule reads it, and "
+            "none does; name another score in `by`"
+        )
+
+
 def _stage(
     recipe: Recipe,
     stage: Stage,
@@ -170,7 +188,7 @@ def _stage(
 ) -> PlannedStage:
     if stage.mixture:
         return replace(earlier[stage.mixture], name=stage.name, epochs=stage.epochs)
-    rules = compose(stage.rules or recipe.rules)
+    rules = compose(with_human(stage.rules or recipe.rules, scores))
     _check_names(recipe, stage, rules)
     usable = [entry for entry in stage.entries if sources[stage.name, entry.id].status != "unresolved"]
     targets = stage.targets or recipe.targets

@@ -88,6 +88,15 @@ class Rules(Written):
         return self
 
 
+class NearText(Written):
+    """Which texts of samples without pictures are nearly the same."""
+
+    similarity: Annotated[float, Field(ge=0.7, le=1)] = 0.8
+    """Jaccard similarity of their shingles, of the questions or of the answers, whichever is lower."""
+    same_numbers: bool = True
+    """Texts in which other numbers stand are no duplicates, however similar."""
+
+
 class Dedup(Written):
     """Which kept rows of a stage count as duplicates of one another.
 
@@ -104,12 +113,46 @@ class Dedup(Written):
     """Compare near pictures themselves; those that show something else are no duplicates. Without, hashes decide."""
     flips: Literal["distinct", "same"] = "distinct"
     """Whether a mirrored copy counts as the same picture."""
-    keep: Literal["first", "largest"] = "first"
+    keep: Literal["first", "largest", "best", "none"] = "first"
+    """Of duplicates the first by source name and as published, the one with most pixels, the one with the highest
+    score `by` (those without one last), or none at all."""
+    by: Identifier | None = None
+    """Score that `best` goes by; null stands for `quality`."""
+    prefer: tuple[str, ...] = ()
+    """Names of sources, of which the earlier is rather kept, before `keep` is asked; those not named stand last."""
+    text: NearText | None = None
+    """Whether samples without pictures are duplicates when their texts are nearly the same; null asks for the same."""
+
+    @model_validator(mode="after")
+    def _by_a_score(self) -> "Dedup":
+        if self.by is not None and self.keep != "best":
+            raise ValueError("`by` names the score of `keep: best`, and of nothing else")
+        if self.keep == "none" and self.prefer:
+            raise ValueError("`keep: none` keeps no row, so that there is nothing to `prefer`")
+        if len(set(self.prefer)) < len(self.prefer):
+            raise ValueError("a source stands twice in `prefer`")
+        return self
+
+    @property
+    def score(self) -> str | None:
+        """The score that the choice goes by; null where it goes by none."""
+        return (self.by or "quality") if self.keep == "best" else None
 
     @property
     def looks(self) -> bool:
         """Whether pictures of other bytes may be the same."""
         return self.level in {"pair", "row", "picture"}
+
+
+class Leakage(Written):
+    """Evaluation sets that the rows of a recipe are held against; `vlmix scores leakage index` reads one."""
+
+    benchmarks: tuple[Identifier, ...] = ()
+
+    @model_validator(mode="after")
+    def _named_once(self) -> "Leakage":
+        _distinct("benchmark", list(self.benchmarks))
+        return self
 
 
 class Frames(Written):
@@ -244,6 +287,8 @@ class Recipe(Written):
     rules: Rules = Rules()
     dedup: Dedup = Dedup()
     targets: Targets | None = None
+    leakage: Leakage = Leakage()
+    """Which benchmarks give every row the scores `leak_*`; without one no row has them."""
     unresolved: Literal["stop", "skip"] = "stop"
     """What to do with entries whose source cannot be had: stop before any work, or leave them out and name them."""
     assumptions: tuple[str, ...] = ()

@@ -17,10 +17,13 @@ from shards.schema import STATE_SUFFIX
 
 RULE_SETS: Final = Path(__file__).parent / "rules"
 
-HUMAN: Final = "human"
-
 Scores = Mapping[str, PolarsDataType]
 """Score name to dtype: what the filters, judges and sources of a run write."""
+
+HUMAN: Final = "human"
+"""Score that holds what people say, and name of the rule set that follows it."""
+HUMAN_SCORES: Final[Scores] = {HUMAN: pl.String, "human_reviewers": pl.Int32, "human_conflict": pl.Boolean}
+"""What people say of a sample; rules that read one of these stand first."""
 
 MAX_RULES: Final = 64
 """Rules of a stage: what a row's rules say is one 64-bit word each."""
@@ -90,6 +93,13 @@ def compose(rules: Rules) -> tuple[Rule, ...]:
     return tuple(composed.values())
 
 
+def with_human(rules: Rules, scores: Scores) -> Rules:
+    """The rules with the set `human` before all others, where the run has what people say."""
+    if not HUMAN_SCORES.keys() <= scores.keys():
+        return rules
+    return rules.model_copy(update={"extends": (HUMAN, *(name for name in rules.extends if name != HUMAN))})
+
+
 def load_rule_set(name: str) -> tuple[Rule, ...]:
     """The rules of a set in manifests/rules.
 
@@ -107,7 +117,7 @@ def load_rule_set(name: str) -> tuple[Rule, ...]:
 
 
 def parse(rules: Sequence[Rule], scores: Scores) -> tuple[Predicate, ...]:
-    """Predicates in order of evaluation; those on `human` stand first.
+    """Predicates in order of evaluation; those on what people say stand first.
 
     Raises:
         RecipeError: SQL that does not parse, a score that nobody writes, a predicate that is not one Boolean a row, or
@@ -116,7 +126,7 @@ def parse(rules: Sequence[Rule], scores: Scores) -> tuple[Predicate, ...]:
     if len(rules) > MAX_RULES:
         raise RecipeError(f"{len(rules)} rules in one stage; at most {MAX_RULES}, so join some with OR")
     predicates = [_predicate(rule, scores) for rule in rules]
-    return tuple(sorted(predicates, key=lambda predicate: HUMAN not in predicate.scores))
+    return tuple(sorted(predicates, key=lambda predicate: HUMAN_SCORES.keys().isdisjoint(predicate.scores)))
 
 
 def _predicate(rule: Rule, scores: Scores) -> Predicate:

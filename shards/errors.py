@@ -8,6 +8,7 @@ VlmixError
     +-- SourceError       raw files cannot be read as the layout expects
     +-- GateError         counts or shares outside what the source declares
     +-- StoreError        the store is locked, broken, full or read-only
+    +-- WorkerError       a worker process died, or is not the one that was asked for
     +-- PictureError      one picture is not usable; carries a quarantine reason
     +-- ConservationError rows were lost or doubled: a defect of ours, never of the data
 """
@@ -47,6 +48,10 @@ class GateError(DataError):
 
 class StoreError(DataError):
     """The store is locked, broken, full or read-only."""
+
+
+class WorkerError(DataError):
+    """A worker process died, held too much memory, or runs another version than the one that asks it."""
 
 
 class PictureError(DataError):

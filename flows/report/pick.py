@@ -12,10 +12,13 @@ DROPPED: Final = 20
 REVIEWED: Final = 12
 UNSCORED: Final = 6
 KEPT: Final = 6
-CLUSTERS: Final = 12
+DOUBTFUL: Final = 12
+"""Clusters shown since their members differ most."""
+LARGEST: Final = 8
+"""Others shown since they have most members."""
 MEMBERS: Final = 4
 """Members shown of one cluster, the kept one included."""
-MOST_SAMPLES: Final = DROPPED + REVIEWED + UNSCORED + KEPT + CLUSTERS * MEMBERS
+MOST_SAMPLES: Final = DROPPED + REVIEWED + UNSCORED + KEPT + (DOUBTFUL + LARGEST) * MEMBERS
 
 Place = tuple[str, str]
 """Entry and key."""
@@ -25,7 +28,8 @@ Place = tuple[str, str]
 class Member:
     """One shown member of a cluster; `distance` in bits, null without pictures and for the kept one.
 
-    `likeness` and `difference` are what a comparison of the pictures said, null where none was made.
+    `likeness` and `difference` are what a comparison of the pictures said, null where none was made; `similarity` is
+    that of near texts. `value` is what the choice of the kept member went by, null where it went by the order.
     """
 
     place: Place
@@ -33,6 +37,13 @@ class Member:
     reason: str
     likeness: str | None
     difference: float | None
+    similarity: float | None
+    value: float | None
+
+    @property
+    def first(self) -> bool:
+        """Whether the others were held against this one."""
+        return self.reason in {"kept", "none_kept"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,31 +129,38 @@ def _spread(rows: pl.DataFrame, most: int) -> tuple[Place, ...]:
 
 
 def _clusters(clusters: pl.DataFrame, rows: pl.DataFrame) -> tuple[Cluster, ...]:
-    """Clusters, the reasons for which rows joined them taking turns; of a reason those that differ most come first."""
+    """Clusters, the reasons for which rows joined them taking turns; of a reason those that differ most come first.
+
+    Then the largest ones.
+    """
     # a key that stands in several entries is shown once
     kept_rows = rows.filter(pl.col("verdict") == "keep").sort("entry").unique("key", keep="first", maintain_order=True)
     members = clusters.join(kept_rows.select("key", "entry", "spread"), on="key")
     kinds = (
-        members.sort("distance", "key", descending=[True, False], nulls_last=True)
+        members.sort("distance", "similarity", "key", descending=[True, False, False], nulls_last=True)
         .group_by("cluster", maintain_order=True)
         .agg(
             pl.col("reason").filter(pl.col("duplicate_of").is_not_null()).first().alias("kind"),
-            pl.col("difference").max(),
+            pl.max_horizontal(pl.col("difference").max(), 1 - pl.col("similarity").min()).alias("doubt"),
+            pl.len().alias("size"),
             pl.col("spread").min(),
         )
         .drop_nulls("kind")
-        .sort("difference", "spread", "cluster", descending=[True, False, False], nulls_last=True)
+        .sort("doubt", "spread", "cluster", descending=[True, False, False], nulls_last=True)
         .with_columns(pl.int_range(pl.len()).over("kind").alias("turn"))
         .sort("turn", "kind", "spread", "cluster")
-        .head(CLUSTERS)
     )
-    groups = members.filter(pl.col("cluster").is_in(kinds["cluster"].implode())).partition_by("cluster", as_dict=True)
-    return tuple(_cluster(name, groups[name,]) for name in kinds.sort("kind", "cluster")["cluster"])
+    doubtful = kinds.head(DOUBTFUL).sort("kind", "cluster")
+    largest = kinds.slice(DOUBTFUL).sort("size", "spread", "cluster", descending=[True, False, False]).head(LARGEST)
+    names = [*doubtful["cluster"], *largest["cluster"]]
+    groups = members.filter(pl.col("cluster").is_in(names)).partition_by("cluster", as_dict=True)
+    return tuple(_cluster(name, groups[name,]) for name in names)
 
 
 def _cluster(name: str, members: pl.DataFrame) -> Cluster:
     ordered = members.with_columns(pl.col("duplicate_of").is_not_null().alias("duplicate")).sort(
-        "duplicate", "distance", "key", descending=[False, True, False], nulls_last=True
+        "duplicate", "distance", "similarity", "key", descending=[False, True, False, False], nulls_last=True
     )
-    shown = ordered.select("entry", "key", "distance", "reason", "likeness", "difference").head(MEMBERS).rows()
+    told = ("distance", "reason", "likeness", "difference", "similarity", "value")
+    shown = ordered.select("entry", "key", *told).head(MEMBERS).rows()
     return Cluster(name, members.height, tuple(Member((entry, key), *rest) for entry, key, *rest in shown))

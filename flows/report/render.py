@@ -7,6 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from flows.report import number, stage
 from flows.report.excerpt import plain, visible
+from flows.report.review import estimate
 from flows.report.view import ReportView
 from manifests.manifest import Counts, totals
 
@@ -51,5 +52,5 @@ def _environment() -> Environment:
         "plain": plain,
         "words": lambda name: str(name).replace("_", " "),
     }
-    environment.globals |= {"percent": number.percent}
+    environment.globals |= {"percent": number.percent, "estimate": estimate}
     return environment

@@ -15,7 +15,7 @@ from flows.report.pick import Cluster, Member, Picks, Place, pick
 from flows.report.view import Samples, SampleView, StageView
 from manifests.manifest import Counts, DomainCounts, EntryReport, Manifest
 from manifests.plan import take_words
-from manifests.recipe import Rule
+from manifests.recipe import Dedup, Rule
 
 LEDGER = ("quarantined", "not_taken", "drop", "review", "unscored", "duplicate", "capped", "written")
 """Where a row can end, in order of work: each row read is in exactly one."""
@@ -118,6 +118,7 @@ def stage_page(stage: StageView, index: int, samples: Samples, shared_with: str)
     if shared_with:
         return StagePage(*head)
     rules = {rule.name: rule for rule in map(Rule.model_validate, manifest.rules)}
+    dedup = Dedup.model_validate(manifest.dedup)
     picks = pick(stage)
     found = _samples(picks, index, samples)
     return StagePage(
@@ -134,7 +135,7 @@ def stage_page(stage: StageView, index: int, samples: Samples, shared_with: str)
         reviewed=tuple(card(found[place], rules) for place in picks.reviewed),
         unscored=tuple(card(found[place], rules) for place in picks.unscored),
         kept=tuple(card(found[place], rules) for place in picks.kept),
-        clusters=tuple(_cluster(cluster, found, rules) for cluster in picks.clusters),
+        clusters=tuple(_cluster(cluster, found, rules, dedup) for cluster in picks.clusters),
         num_clusters=stage.clusters["cluster"].n_unique(),
     )
 
@@ -208,21 +209,41 @@ def _rules(stage: StageView, rules: Mapping[str, Rule]) -> tuple[RuleLine, ...]:
     )
 
 
-def _cluster(cluster: Cluster, found: Mapping[Place, SampleView], rules: Mapping[str, Rule]) -> ClusterLine:
+def _cluster(
+    cluster: Cluster, found: Mapping[Place, SampleView], rules: Mapping[str, Rule], dedup: Dedup
+) -> ClusterLine:
     cards = []
     for member in cluster.members:
-        kept = member.reason == "kept"
-        note = "" if kept else _why(member)
-        cards.append(card(found[member.place], rules, SIDE_BY_SIDE, verdict="keep" if kept else "duplicate", note=note))
+        verdict = "keep" if member.reason == "kept" else "duplicate"
+        cards.append(card(found[member.place], rules, SIDE_BY_SIDE, verdict=verdict, note=told(member, dedup)))
     return ClusterLine(cluster, tuple(cards), cluster.size - len(cluster.members))
 
 
-def _why(member: Member) -> str:
-    """What made a row a duplicate: the reason, bits between hashes, and what a comparison of the pictures said."""
-    words = [member.reason.replace("_", " ")]
+def told(member: Member, dedup: Dedup) -> str:
+    """What made a row a duplicate, or the one that is kept."""
+    return ", ".join([*_why(member), *_preferred(member, dedup)])
+
+
+def _why(member: Member) -> list[str]:
+    """What made a row a duplicate: the reason, bits between hashes, and what a comparison said."""
+    words = [] if member.reason == "kept" else [member.reason.replace("_", " ")]
     if member.distance is not None:
         words.append(f"{member.distance} bit{'' if member.distance == 1 else 's'} apart")
     if member.likeness is not None:
         found = LIKENESS_WORDS.get(member.likeness, member.likeness)
         words.append(found if member.difference is None else f"{found} (difference {member.difference:.2f})")
-    return ", ".join(words)
+    if member.similarity is not None:
+        words.append(f"texts {member.similarity:.2f} alike")
+    return words
+
+
+def _preferred(member: Member, dedup: Dedup) -> list[str]:
+    """What the choice of the kept row went by; of the kept row also the policy."""
+    policy = {"first": "the first", "largest": "the largest", "best": f"the best {dedup.score}", "none": ""}[dedup.keep]
+    words = [policy] if member.reason == "kept" else []
+    if member.reason == "kept" and dedup.prefer:
+        words = [f"of a preferred source, then {policy}"]
+    unit = "pixels" if dedup.keep == "largest" else dedup.score
+    if dedup.keep in {"largest", "best"}:
+        words.append(f"no {unit}" if member.value is None else f"{short(member.value)} {unit}")
+    return words

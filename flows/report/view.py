@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from flows.report.review import ReviewView
 from manifests.manifest import Manifest
 
 ScoreValue = float | int | bool | str | None
@@ -108,3 +109,5 @@ class ReportView:
     sources: tuple[SourceView, ...]
     samples: Samples
     truth: TruthView | None = None
+    reviews: tuple[ReviewView, ...] = ()
+    """Of stages that somebody has reviewed."""

@@ -20,6 +20,8 @@ from flows.explain import explain
 from flows.mixes import Mix, find
 from flows.rebuilding import rebuilt
 from flows.run import checked, run_with
+from flows.verifying import prove
+from manifests.likeness import VERSION
 from shards.store import Store
 
 COLUMNS = {"user": ["q"], "assistant": ["a"], "images": ["i"]}
@@ -135,6 +137,40 @@ def test_without_verification_the_changed_digit_is_lost(tmp_path: Path) -> None:
     assert mix.clusters["likeness"].null_count() == mix.clusters.height
     assert built.steps["compare"] == Steps()
     assert not comparison_box(mix.store).path.exists()
+
+
+def test_of_a_cluster_none_may_stay(tmp_path: Path) -> None:
+    mix, _ = build_rows(tmp_path, keep="none")
+    assert duplicates(mix) == EXPECTED
+    kept = {"receipt", "receipt, one digit changed", "photo"}
+    counts = mix.manifest.totals
+    assert (counts.duplicates, counts.written) == (len(EXPECTED) + len(kept), len(PICTURES) - len(EXPECTED) - len(kept))
+    counts.check("small")
+    row = mix.clusters.filter(pl.col("reason") == "none_kept").sort("key")["key"][0]
+    (entry,) = explain(row, [mix]).entries
+    assert (entry.verdict, entry.outcome, entry.emitted) == ("keep", "duplicate", 0)
+    assert [member["reason"] for member in entry.cluster] == ["none_kept", "near_picture"]
+    assert rebuilt(mix).clusters.equals(mix.clusters)
+
+
+def test_the_one_with_most_pixels_or_the_best_score_stays(tmp_path: Path) -> None:
+    mix, _ = build_rows(tmp_path, keep="largest")
+    assert duplicates(mix) == EXPECTED
+    assert mix.clusters.filter(pl.col("reason") == "kept")["value"].max() == 300 * 400
+    mix, _ = build_rows(tmp_path, keep="best", by="noise_floor")
+    scores = dict(mix.scores.select("key", "noise_floor").iter_rows())
+    for key, of, value in mix.clusters.select("key", "duplicate_of", "value").iter_rows():
+        assert value == scores[key]
+        assert of is None or scores[of] >= value
+    assert mix.clusters["duplicate_of"].drop_nulls().len() == len(EXPECTED)
+
+
+def test_the_manifest_names_the_comparison(tmp_path: Path) -> None:
+    mix, _ = build_rows(tmp_path)
+    assert mix.manifest.likeness == VERSION
+    assert prove(mix, raw=False).problems == []
+    mix, _ = build_rows(tmp_path, verify=False)
+    assert mix.manifest.likeness is None
 
 
 def test_a_mirrored_copy_goes_when_flips_are_the_same(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from commands import DemoBuild, Vlmix
 
 from flows.mixes import Mix, find
 from manifests.manifest import Counts, Manifest
+from review.export import QUEUE_FILES
 from shards.schema import NULL_STATES, VERDICTS
 from shards.store import Store
 
@@ -147,7 +148,7 @@ def test_other_thresholds_need_no_model_call(demo: DemoBuild, vlmix: Vlmix) -> N
 
 
 def test_the_review_queue_holds_every_row_of_review(demo: DemoBuild, vlmix: Vlmix, tmp_path: Path) -> None:
-    for to, name in (("csv", "queue.csv"), ("jsonl", "queue.jsonl"), ("label-studio", "tasks.json")):
+    for to, name in QUEUE_FILES.items():
         out = tmp_path / to
         done = vlmix("review", "export", "demo", "--to", to, "--out", out, "--store", demo.store, "--json")
         assert done.code == 0, done.err

@@ -11,8 +11,9 @@ from PIL import Image
 from flows.finding import looping
 from flows.report.distribution import NUM_BINS, distributions, thresholds
 from flows.report.excerpt import excerpt, visible
-from flows.report.pick import MOST_SAMPLES, pick
+from flows.report.pick import DOUBTFUL, LARGEST, MOST_SAMPLES, Member, pick
 from flows.report.render import render
+from flows.report.stage import told
 from flows.report.svg import FRAME
 from flows.report.thumbnail import thumbnail
 from flows.report.view import ReportView, SampleView, SourceView, StageView, TruthLine, TruthView
@@ -20,9 +21,10 @@ from manifests.account import Told, report
 from manifests.clusters import CLUSTERS
 from manifests.manifest import Counts, Digests, Unresolved
 from manifests.mixture import DECISIONS, SourceScores, mix
-from manifests.near import Compared, Item, Pair
+from manifests.near import Compared, Evidence, Numbers, Pair, Pictures
 from manifests.plan import PlannedStage, SourceFacts, plan
-from manifests.recipe import Recipe, Rule
+from manifests.recipe import Dedup, Recipe, Rule
+from tests import kept
 
 SCORES = {
     "num_images": pl.Int32,
@@ -61,6 +63,8 @@ def source_scores(name: str, rows: int) -> SourceScores:
             "answer_tokens": [4 for _ in numbers],
             "question_chars": [20 + n for n in numbers],
             "answer_chars": [n * 13 % 90 for n in numbers],
+            "instruction_hash": [1 for _ in numbers],
+            "text_hash": [1 for _ in numbers],
             "char_run": [150 if n % 17 == 5 else n % 7 for n in numbers],
             "quality": quality,
             "refusal": [n % 19 == 8 for n in numbers],
@@ -76,14 +80,14 @@ def source_scores(name: str, rows: int) -> SourceScores:
     return SourceScores(name, "CC-BY-4.0", "0" * 64, rows + 5, quarantine, {"marker_added": 4}, frame)
 
 
-def items(source: str, keys: pl.Series) -> list[Item]:
+def pictures(source: str, rows: Numbers) -> Pictures:
     """Every fifth sample has the picture of its predecessor, with other bytes."""
     found = []
-    for key in keys:
-        number = int(key.rsplit("/", 1)[1])
+    for number in rows.tolist():
         picture = number - (number % 5 == 4) + 1000 * len(source)
-        found.append(Item(key, number, (f"{key}",), (picture * 0x9E3779B97F4A7C15 % 2**64,), 1, 1, 100))
-    return found
+        whole = picture * 0x9E3779B97F4A7C15 % 2**64
+        found.append(kept.Item("", number, (f"{source[:8]} {number}",), (whole,), 1, 1, 100))
+    return kept.pictures_of(found)
 
 
 def tiles(source: str, keys: pl.Series, most: int) -> pl.Series:
@@ -93,7 +97,7 @@ def tiles(source: str, keys: pl.Series, most: int) -> pl.Series:
 
 def compare(pairs: Sequence[Pair]) -> dict[Pair, Compared]:
     """Pictures of other bytes are the same but for a caption, and differ the more the later they stand."""
-    return {pair: Compared(True, "edge", int(pair.right.rsplit("/", 1)[1]) / 1000) for pair in pairs}
+    return {pair: Compared(True, "edge", int(kept.name(pair.right).rsplit(" ", 1)[1]) / 1000) for pair in pairs}
 
 
 def recipe(rules: Sequence[Mapping[str, object]] = RULES) -> Recipe:
@@ -113,7 +117,7 @@ def staged(written: Recipe, rows: int = 120) -> tuple[PlannedStage, StageView]:
     sources = {name: source_scores(name, rows) for name in set(names.values())}
     facts = {("sft", e): SourceFacts(name=n, licence="x", rows=rows, status="resolved") for e, n in names.items()}
     stage = plan(written, facts, SCORES).stages[0]
-    mixture = mix(written, stage, sources, names, items, tiles, compare)
+    mixture = mix(written, stage, sources, names, Evidence(pictures, compare, kept.NoTexts()), tiles)
     digests = Digests(ids="1" * 64, decisions="2" * 64, clusters="3" * 64)
     manifest = report(written, stage, sources, names, mixture, told=Told("tiny", True), digests=digests)
     scores = pl.concat([sources[name].scores for name in sorted(sources)])
@@ -482,10 +486,50 @@ def test_dropped_rows_cover_rules_and_sources(stage: StageView) -> None:
 
 def test_clusters_that_differ_most_are_shown() -> None:
     many = staged(recipe(), 400)[1]
-    shown = [member.difference for cluster in pick(many).clusters for member in cluster.members if member.likeness]
+    doubtful = pick(many).clusters[:DOUBTFUL]
+    shown = [member.difference for cluster in doubtful for member in cluster.members if member.likeness]
     found = many.clusters["difference"].drop_nulls().sort(descending=True)
     assert sorted(shown, reverse=True) == found[: len(shown)].to_list()
     assert 0 < len(shown) < len(found)
+
+
+def test_the_largest_clusters_are_shown_too() -> None:
+    many = staged(recipe(), 400)[1]
+    keys = many.decisions.filter(pl.col("verdict") == "keep")["key"].unique().sort().to_list()
+    sizes = [2] * 60 + [5, 6, 7]
+    groups = [[keys.pop() for _ in range(size)] for size in sizes]
+    rows = [
+        {"key": key, "cluster": group[-1], "duplicate_of": of, "reason": "same_bytes" if of else "kept"}
+        for group in groups
+        for key, of in zip(group, [None, *[group[0]] * (len(group) - 1)], strict=True)
+    ]
+    clusters = pl.DataFrame(rows, schema={**CLUSTERS}, orient="row")
+    found = pick(replace(many, clusters=clusters)).clusters
+    assert len(found) == DOUBTFUL + LARGEST
+    assert {5, 6, 7} <= {cluster.size for cluster in found}
+
+
+@pytest.mark.parametrize(
+    ("dedup", "kept", "other"),
+    [
+        ({}, "the first", "same bytes, 0 bits apart"),
+        ({"keep": "largest"}, "the largest, 900 pixels", "same bytes, 0 bits apart, 900 pixels"),
+        ({"keep": "best"}, "the best quality, 900 quality", "same bytes, 0 bits apart, 900 quality"),
+        ({"prefer": ["t"]}, "of a preferred source, then the first", "same bytes, 0 bits apart"),
+    ],
+)
+def test_clusters_say_why_a_row_is_kept(dedup: dict[str, object], kept: str, other: str) -> None:
+    policy = Dedup.model_validate(dedup)
+    first = Member(("a", "k"), None, "kept", None, None, None, 900.0)
+    second = Member(("a", "l"), 0, "same_bytes", None, None, None, 900.0)
+    assert [told(member, policy) for member in (first, second)] == [kept, other]
+
+
+def test_clusters_of_which_none_is_kept_say_so() -> None:
+    policy = Dedup(keep="none")
+    first = Member(("a", "k"), None, "none_kept", None, None, None, None)
+    second = Member(("a", "l"), None, "near_text", None, None, 0.875, None)
+    assert [told(member, policy) for member in (first, second)] == ["none kept", "near text, texts 0.88 alike"]
 
 
 def test_clusters_say_what_decided(stage: StageView, page: str) -> None:

@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from manifests.clusters import CLUSTERS, MOST_COMPARED, find_clusters
-from manifests.near import Compare, Compared, Item, Pair
+from manifests.clusters import CLUSTERS
+from manifests.near import Compare, Compared, Pair
 from manifests.recipe import Dedup
+from manifests.visit import MOST_COMPARED
+from tests.kept import Item, clusters
 
 LEVELS = ("pair", "row", "picture", "exact", "off")
 
@@ -53,7 +55,7 @@ def unasked(pairs: Sequence[Pair]) -> Mapping[Pair, Compared]:
 def duplicates(items: list[Item], compare: Compare = unasked, **policy: Any) -> dict[str, tuple[str, int | None, str]]:
     """key -> (duplicate_of, distance, reason); hashes decide unless `verify` is said."""
     dedup = Dedup(**{"verify": False, **policy})
-    frame = find_clusters(items, dedup, compare).filter(pl.col("duplicate_of").is_not_null())
+    frame = clusters(items, dedup, compare).filter(pl.col("duplicate_of").is_not_null())
     return {key: (of, distance, reason) for key, _, of, distance, reason, *_ in frame.iter_rows()}
 
 
@@ -91,15 +93,15 @@ def test_text_only_rows_go_by_all_their_text(level: str) -> None:
 
 
 def test_off_finds_nothing() -> None:
-    frame = find_clusters([item("a"), item("b")], Dedup(level="off"), unasked)
+    frame = clusters([item("a"), item("b")], Dedup(level="off"), unasked)
     assert frame.height == 0
     assert frame.schema == CLUSTERS
 
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_nothing_and_single_rows_give_an_empty_table(level: str) -> None:
-    assert find_clusters([], Dedup(level=level), unasked).schema == CLUSTERS
-    assert find_clusters([item("a")], Dedup(level=level), unasked).rows() == []
+    assert clusters([], Dedup(level=level), unasked).schema == CLUSTERS
+    assert clusters([item("a")], Dedup(level=level), unasked).rows() == []
 
 
 def test_members_do_not_chain() -> None:
@@ -128,7 +130,7 @@ def test_the_first_in_published_order_is_kept() -> None:
         "s/train/101": ("s/train/99", 0, "same_bytes"),
         "s/train/1000": ("s/train/99", 0, "same_bytes"),
     }
-    assert set(find_clusters(rows, Dedup(), unasked)["cluster"]) == {"s/train/99"}
+    assert set(clusters(rows, Dedup(), unasked)["cluster"]) == {"s/train/99"}
 
 
 def test_sources_stand_in_order_of_their_names() -> None:
@@ -139,12 +141,12 @@ def test_sources_stand_in_order_of_their_names() -> None:
 
 def test_the_table_lists_kept_first_and_is_named_by_the_first_member() -> None:
     items = [item("a", pixels=1), item("b", pixels=9), item("c", pixels=5), text_only("t", 3), text_only("s", 3)]
-    assert find_clusters(items, Dedup(keep="largest"), unasked).rows() == [
-        ("b", "a", None, None, "kept", None, None),
-        ("a", "a", "b", 0, "same_bytes", None, None),
-        ("c", "a", "b", 0, "same_bytes", None, None),
-        ("s", "s", None, None, "kept", None, None),
-        ("t", "s", "s", None, "same_text", None, None),
+    assert clusters(items, Dedup(keep="largest"), unasked).rows() == [
+        ("b", "a", None, None, "kept", None, None, None, 9),
+        ("a", "a", "b", 0, "same_bytes", None, None, None, 1),
+        ("c", "a", "b", 0, "same_bytes", None, None, None, 5),
+        ("s", "s", None, None, "kept", None, None, None, 0),
+        ("t", "s", "s", None, "same_text", None, None, None, 0),
     ]
 
 
@@ -209,7 +211,7 @@ def test_a_near_picture_that_shows_something_else_stays() -> None:
 
 def test_what_the_comparison_said_stands_in_the_table() -> None:
     items = [gallery("a", ("x", 0), ("p", 0)), gallery("b", ("x", 0), ("q", 0b1)), item("c", "x", 0), item("d", "x", 0)]
-    frame = find_clusters(items, Dedup(), Eyes({"p", "q"}))
+    frame = clusters(items, Dedup(), Eyes({"p", "q"}))
     assert frame.select("key", "reason", "likeness", "difference").rows() == [
         ("a", "kept", None, None),
         ("b", "near_picture", "agrees", 0.05),
@@ -303,8 +305,8 @@ def test_comparisons_decide_as_if_all_were_known(
             kept.append(one)
     assert found == {}
     assert len(eyes.asked) == len(set(eyes.asked))
-    again = find_clusters(random.sample(items, len(items)), Dedup(), Eyes(set(alike)))
-    assert_frame_equal(again, find_clusters(items, Dedup(), eyes))
+    again = clusters(random.sample(items, len(items)), Dedup(), Eyes(set(alike)))
+    assert_frame_equal(again, clusters(items, Dedup(), eyes))
 
 
 # a slow reference: compare with every kept row
@@ -403,9 +405,9 @@ POLICIES = st.builds(
 @settings(max_examples=150, deadline=None)
 @given(samples(), POLICIES, st.randoms(use_true_random=False))
 def test_equals_the_reference_in_any_order(items: list[Item], dedup: Dedup, random: Any) -> None:
-    frame = find_clusters(items, dedup, unasked)
+    frame = clusters(items, dedup, unasked)
     assert duplicates(items, **dedup.model_dump()) == reference(items, dedup)
-    assert_frame_equal(find_clusters(random.sample(items, len(items)), dedup, unasked), frame)
+    assert_frame_equal(clusters(random.sample(items, len(items)), dedup, unasked), frame)
     assert frame["key"].is_unique().all()
     for _, members in frame.group_by("cluster"):
         assert members.height > 1
