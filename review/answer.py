@@ -9,7 +9,8 @@ from typing import Annotated, BinaryIO, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from shards.errors import StoreError
+from shards.errors import StoreError, VlmixError
+from shards.remote import publish
 
 ANSWERS_FILE: Final = "answers.jsonl"
 
@@ -75,7 +76,7 @@ class Journal:
                 fcntl.flock(handle, fcntl.LOCK_EX)
                 end = self._catch_up(handle)
                 fresh = {_act(answer): answer for answer in answers if _act(answer) not in self._known}
-                written = _write(handle.fileno(), end, fresh.values())
+                written = _write(handle.fileno(), self.path, end, fresh.values())
                 if not end:
                     _sync_folder(self.folder)
                 self._known |= fresh.keys()
@@ -149,8 +150,11 @@ def _line_number(path: Path, offset: int) -> int:
         return handle.read(offset).count(b"\n") + 1
 
 
-def _write(file: int, end: int, answers: Iterable[Answer]) -> int:
-    """Put answers behind byte `end`, over what a killed process left of its last line; returns the bytes written."""
+def _write(file: int, path: Path, end: int, answers: Iterable[Answer]) -> int:
+    """Put answers behind byte `end`, over what a killed process left of its last line; returns the bytes written.
+
+    In the working folder of a store at a URL they are written when they are there, too.
+    """
     lines = "".join(answer.model_dump_json() + "\n" for answer in answers).encode()
     os.ftruncate(file, end)
     try:
@@ -158,7 +162,8 @@ def _write(file: int, end: int, answers: Iterable[Answer]) -> int:
         while written < len(lines):
             written += os.write(file, lines[written:])
         os.fsync(file)
-    except OSError:
+        publish(path, path)
+    except (OSError, VlmixError):
         os.ftruncate(file, end)
         raise
     return len(lines)

@@ -1,5 +1,6 @@
 """The journal keeps every answer once, whatever kills the writer."""
 
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from review.answer import Answer, Choice, Journal, latest
-from shards.errors import StoreError
+from shards.errors import StoreError, UsageError
+from shards.remote import attach, remote_of
 
 MOMENT = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 
@@ -102,3 +104,22 @@ def test_the_last_answer_counts_and_undo_takes_it_back() -> None:
         ("ann", f"r{0:020x}"): "drop",
         ("bob", f"r{0:020x}"): "drop",
     }
+
+
+def test_answers_are_at_the_url_before_they_are_given(tmp_path: Path) -> None:
+    url = f"memory://{uuid.uuid4().hex}"
+    attach(tmp_path / "a", url)
+    attach(tmp_path / "b", url)
+    Journal(tmp_path / "a" / "review").append([answer(1), answer(2)])
+    there = remote_of(tmp_path / "b")
+    assert there
+    there.bring_state()
+    assert [found.answer_id for found in Journal(tmp_path / "b" / "review").read()] == ["a1", "a2"]
+
+
+def test_an_answer_that_the_url_does_not_take_is_not_written(tmp_path: Path) -> None:
+    attach(tmp_path, "nosuch://nowhere")
+    journal = Journal(tmp_path / "review")
+    with pytest.raises(UsageError):
+        journal.append([answer(1)])
+    assert journal.read() == []
