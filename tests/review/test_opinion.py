@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 import pytest
-from test_answer import MOMENT
+from test_journal import MOMENT
 
 from review.agreement import agreement, cohens_kappa
 from review.answer import Answer, Choice
