@@ -16,7 +16,7 @@ test-fast: $(INSTALLED)
 	$(BIN)/pytest -m "not integration" -n 2
 
 test-integration: $(INSTALLED)
-	$(BIN)/pytest -m integration -n 2 --dist loadfile
+	$(BIN)/pytest -m integration -n 2 --dist loadfile --durations 25
 
 test-vllm:  ## the judges on a real engine, in an environment of their own
 	$(PYTHON) tests/vllm/environment.py $(VENV)-judge

@@ -67,8 +67,8 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], api: str) -> None:
 
 
 def flow_runs(api: str) -> list[dict[str, str]]:
-    """Flow runs that a server knows, the latest first."""
+    """Flow runs that have begun, the latest first; a schedule makes others days ahead."""
     reply = httpx.post(f"{api}/flow_runs/filter", json={"sort": "START_TIME_DESC"}, timeout=30)
     reply.raise_for_status()
     runs: list[dict[str, str]] = reply.json()
-    return runs
+    return [run for run in runs if run["start_time"]]
