@@ -11,7 +11,7 @@ import polars as pl
 from numba import njit
 from numpy.typing import NDArray
 
-from manifests.hamming import hamming_pairs, set_bits
+from manifests.hamming import hamming_pairs, set_bits, with_room
 from manifests.near import INNER, MIRROR, WHOLE, Mask, Numbers, Place, Places, Words, first_equal
 
 SMALL: Final = 1000
@@ -166,15 +166,6 @@ def _distance(one, other, size, looks, values, flat, radius, inside, mirrors):  
 
 
 @njit(cache=True)
-def _with_room(values, size):  # type: ignore[no-untyped-def]  # compiled: the same, twice as long where it is full
-    if size < len(values):
-        return values
-    more = np.empty((2 * len(values), 3), dtype=np.int32)
-    more[: len(values)] = values
-    return more
-
-
-@njit(cache=True)
 def _worth_a_look(shown, i, last, radius, inside, mirrors, found):  # type: ignore[no-untyped-def]
     # compiled: fills in the places after `i` of forms whose first picture may be near that of form `i`, returns how
     # many; `shown` has a row for each hash of the first picture, the last says which picture it is
@@ -211,7 +202,7 @@ def _all_pairs(order, bounds, begins, sizes, looks, values, flat, radius, inside
                 other = forms[j]
                 bits = _distance(begins[one], begins[other], sizes[one], looks, values, flat, radius, inside, mirrors)
                 if bits != FAR:
-                    pairs = _with_room(pairs, size)
+                    pairs = with_room(pairs, size)
                     pairs[size, 0], pairs[size, 1], pairs[size, 2] = one, other, bits
                     size += 1
     return pairs[:size].copy()

@@ -162,10 +162,11 @@ def _seen(apart, earlier):  # type: ignore[no-untyped-def]  # compiled: whether 
 
 
 @njit(cache=True)
-def _with_room(values, size):  # type: ignore[no-untyped-def]  # compiled: the same, twice as long where it is full
+def with_room(values, size):  # type: ignore[no-untyped-def]  # compiled
+    """(n, 3) values of which `size` are filled: the same, twice as long where it is full."""
     if size < len(values):
         return values
-    more = np.empty((2 * len(values), 3), dtype=np.uint32)
+    more = np.empty((2 * len(values), 3), dtype=values.dtype)
     more[: len(values)] = values
     return more
 
@@ -195,7 +196,7 @@ def _join(words, order, starts, flips, shift, mask, most, earlier):  # type: ign
                 bits = set_bits(apart)
                 if bits > most or (len(earlier) and _seen(apart, earlier)):
                     continue
-                pairs = _with_room(pairs, size)
+                pairs = with_room(pairs, size)
                 pairs[size, 0], pairs[size, 1], pairs[size, 2] = order[i], order[j], bits
                 size += 1
     return _kept(pairs, size)
@@ -218,7 +219,7 @@ def _join_new(words, order, starts, asked, fresh, flips, shift, mask, most, earl
                     continue
                 if len(earlier) and _seen(apart, earlier):
                     continue
-                pairs = _with_room(pairs, size)
+                pairs = with_room(pairs, size)
                 pairs[size, 0], pairs[size, 1], pairs[size, 2] = order[i], order[j], bits
                 size += 1
     return _kept(pairs, size)

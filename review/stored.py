@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from review.item import ReviewItem
 from shards.files import write_table
 from shards.pack import Image, PictureReader
+from shards.sample import IMAGE_COLUMNS
 
 ORDER: Final[SchemaDict] = {
     "item": pl.String,
@@ -40,17 +41,6 @@ ORDER: Final[SchemaDict] = {
     "seen": pl.String,  # review.item.shown
     "offset": pl.Int64,
     "size": pl.Int64,
-}
-
-IMAGES: Final[SchemaDict] = {
-    "sha256": pl.String,
-    "pack": pl.String,
-    "row": pl.Int32,
-    "offset": pl.Int64,
-    "size": pl.Int64,
-    "width": pl.Int32,
-    "height": pl.Int32,
-    "format": pl.String,
 }
 
 
@@ -123,5 +113,5 @@ def write_order(folder: Path, table: pl.DataFrame) -> None:
 
 def write_images(folder: Path, images: list[Image]) -> None:
     """Write where the pictures of a queue lie, each once."""
-    table = pl.DataFrame(images, IMAGES, orient="row").unique("sha256", keep="first", maintain_order=True)
+    table = pl.DataFrame(images, IMAGE_COLUMNS, orient="row").unique("sha256", keep="first", maintain_order=True)
     write_table(folder / "pictures.parquet", table)

@@ -75,24 +75,19 @@ class Remote:
         self._listed.clear()
         self._looked.clear()
 
-    def bring(self, box: str, *, unfinished: bool = False) -> None:
-        """Have a box in the folder, without its picture packs, if it is complete there; looks once.
-
-        Args:
-            box: path relative to the store.
-            unfinished: also the files of one that is not complete, those that the folder lacks.
-        """
-        if not unfinished and (box in self._looked or (self.root / box / INDEX).is_file()):
+    def bring(self, box: str) -> None:
+        """Have a box in the folder, without its picture packs, if it is complete there; looks once."""
+        if box in self._looked or (self.root / box / INDEX).is_file():
             return
         self._looked.add(box)
         prefix = box.rpartition("/")[0]
         found = {path: entry for path, entry in self.entries(prefix).items() if path.startswith(f"{box}/")}
         index = found.pop(f"{box}/{INDEX}", None)
-        if index is None and not unfinished:
+        if index is None:
             return
         files = [entry for path, entry in sorted(found.items()) if not Path(path).match(_PACK)]
         self.download([entry for entry in files if not (self.root / entry.path).is_file()])
-        self.download([index] if index else [])
+        self.download([index])
 
     def bring_indexes(self, prefix: str) -> None:
         """Have every complete box below a prefix such as `runs/demo`."""
@@ -163,13 +158,6 @@ class Remote:
             StoreError: it cannot be written.
         """
         self._ask("write", lambda: self._filesystem().put_file(str(file), self._at(path)))
-
-    def remove(self, box: str) -> None:
-        """Remove a box there, its index first, so that it is never complete and broken."""
-        self.drop(f"{box}/{INDEX}")
-        with suppress(FileNotFoundError):
-            self._ask("remove", lambda: self._filesystem().rm(self._at(box), recursive=True))
-        self.forget()
 
     def place_of(self, path: str) -> str:
         """URL of a path relative to the store."""

@@ -3,15 +3,28 @@
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 import pyarrow as pa
+from polars._typing import SchemaDict
 from pydantic import BaseModel
 
 from shards.files import replacing
 from shards.pack import Image
 from shards.schema import SAMPLE, Role
+
+IMAGE_COLUMNS: Final[SchemaDict] = {
+    "sha256": pl.String,
+    "pack": pl.String,
+    "row": pl.Int32,
+    "offset": pl.Int64,
+    "size": pl.Int64,
+    "width": pl.Int32,
+    "height": pl.Int32,
+    "format": pl.String,
+}
+"""Fields of IMAGE in shards/schema.py as the columns of a table."""
 
 
 class SampleRow(NamedTuple):

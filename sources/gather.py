@@ -14,6 +14,7 @@ from shards.errors import PictureError
 from shards.files import write_table
 from shards.pack import Image, PackWriter, mirror_pack
 from shards.picture import inspect
+from shards.sample import IMAGE_COLUMNS
 from shards.store import Box
 from sources import archive
 from sources.archive import Member
@@ -24,14 +25,7 @@ GATHERED = {
     "ref": pl.String,
     "reason": pl.String,  # quarantine reason; null where the picture is there
     "message": pl.String,
-    "sha256": pl.String,
-    "pack": pl.String,
-    "row": pl.Int32,
-    "offset": pl.Int64,
-    "size": pl.Int64,
-    "width": pl.Int32,
-    "height": pl.Int32,
-    "format": pl.String,
+    **IMAGE_COLUMNS,
 }
 """One row per reference: either a reason or the IMAGE fields."""
 

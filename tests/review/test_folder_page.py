@@ -1,12 +1,9 @@
 """The page that needs no server, opened from the disk in a real browser: by keyboard, with hostile samples, twice."""
 
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from test_export import HOSTILE, item
 
 from review.export import export
@@ -22,19 +19,6 @@ PNG = bytes.fromhex(
     "0fe02fea7a6050d0000000049454e44ae426082"
 )
 SHA = "ab" * 32
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        own = Path(playwright.chromium.executable_path)
-        path = shutil.which("chromium") or shutil.which("google-chrome") or (str(own) if own.is_file() else None)
-        if path is None:
-            pytest.skip("no chromium: `apt-get install chromium` or `playwright install chromium`")
-        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-        chromium = playwright.chromium.launch(executable_path=path, args=sandbox)
-        yield chromium
-        chromium.close()
 
 
 def written(folder: Path, items: list[ReviewItem]) -> str:
