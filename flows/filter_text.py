@@ -9,10 +9,10 @@ from rich.table import Table
 
 from flows.console import terminal
 from flows.filter_page import FilterPage, ScoreFact
-from flows.report.excerpt import plain
 from flows.report.number import count, percent, short
 from flows.score_examples import Example
 from flows.score_spread import Bin, Group, Shown, Spread
+from review.visible import plain
 
 _BAR: Final = 50
 _MOST_BINS: Final = 20

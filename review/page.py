@@ -17,10 +17,11 @@ from review.item import ReviewItem
 from review.page_answers import DROP, KEEP, SKIP, Answers
 from review.page_filter import STATUSES, FacetKind, Facets, GroupKind, Mask, Wanted, following, preceding
 from review.page_picture import Served, Size, served
-from review.page_text import PART, Mark, plain, visible
+from review.page_text import PART, Mark
 from review.page_told import MAX_BULK, ChangedError, Given, GivenGroup, Move, NotInQueueError, Reply, TakenBack
 from review.page_view import lines, marks, part_of, rules_of, turns
 from review.stored import StoredQueue
+from review.visible import plain, visible
 
 FOLDER: Final = Path(__file__).parent
 

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from review.page_filter import GroupKind, Status, Wanted
-from review.page_text import plain
+from review.visible import plain
 from shards.errors import DataError, UsageError
 
 MAX_BULK: Final = 500

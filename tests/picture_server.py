@@ -71,6 +71,9 @@ KINDS: dict[str, Callable[[int, int, int], Reply]] = {
     "busy": lambda number, times, port: (
         Reply(200, picture(number)) if times > 1 else Reply(503, b"", (("Retry-After", "0"),))
     ),
+    "later": lambda number, times, port: (
+        Reply(200, picture(number)) if times > 1 else Reply(503, b"", (("Retry-After", str(number)),))
+    ),
     "missing": lambda number, times, port: Reply(404, b"not here"),
     "gone": lambda number, times, port: Reply(410),
     "html": lambda number, times, port: Reply(200, b"<!doctype html><p>sold" + bytes(300_000)),

@@ -6,10 +6,10 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from flows.report import number, stage
-from flows.report.excerpt import plain, visible
 from flows.report.review import estimate
 from flows.report.view import ReportView
 from manifests.manifest import Counts, totals
+from review.visible import plain, visible
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 

@@ -11,8 +11,8 @@ from typing import Final
 from markupsafe import Markup
 
 from flows.report.distribution import VERDICT_ORDER, Bar, Distribution, Scale
-from flows.report.excerpt import plain
 from flows.report.number import count, short
+from review.visible import plain
 
 WIDTH: Final = 1000
 """Units of a bar's full length; bars stretch to the width that the page gives them."""

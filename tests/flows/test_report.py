@@ -10,7 +10,7 @@ from PIL import Image
 
 from flows.finding import looping
 from flows.report.distribution import NUM_BINS, distributions, thresholds
-from flows.report.excerpt import excerpt, visible
+from flows.report.excerpt import excerpt
 from flows.report.pick import DOUBTFUL, LARGEST, MOST_SAMPLES, Member, pick
 from flows.report.render import render
 from flows.report.stage import told
@@ -296,26 +296,6 @@ def test_hostile_text_stays_text(stage: StageView) -> None:
     added = {"span", "p"}  # notes about characters
     assert {tag for tag, _ in elements(html)} <= {tag for tag, _ in elements(plain)} | added
     assert html.count("</style>") == plain.count("</style>") == 1
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("a<b>&\"'", "a&lt;b&gt;&amp;&#34;&#39;"),
-        ("\u202eabc", '<span class="note">U+202E</span>abc'),
-        ("\u2066\u2066\u2066", '<span class="note">U+2066 x 3</span>'),
-        ("\U000e0041", '<span class="note">U+E0041</span>'),
-        ("\ud800", '<span class="note">U+D800</span>'),
-        ("a\nb\tc", "a\nb\tc"),
-        ("a\n\n\n\n\nb", 'a\n<span class="note">5 line breaks</span>\nb'),
-        ("<image>\n<image>x", '<span class="marker">image x 2</span>x'),
-        ("<image>x", '<span class="marker">image</span>x'),
-        ("\U0001f469\u200d\U0001f52c", "\U0001f469\u200d\U0001f52c"),
-        ("\u05e9\u05dc\u05d5\u05dd", "\u05e9\u05dc\u05d5\u05dd"),
-    ],
-)
-def test_visible(text: str, expected: str) -> None:
-    assert visible(text) == expected
 
 
 def test_excerpt_says_how_many_characters_it_hides() -> None:

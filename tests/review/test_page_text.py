@@ -3,32 +3,9 @@ import re
 import pytest
 from markupsafe import escape
 
-from review.page_text import CHUNK, HEAD, PART, TAIL, Mark, boxes, folds, marked, plain, visible
+from review.page_text import CHUNK, HEAD, PART, TAIL, Mark, boxes, folds, marked
 
 TAG = re.compile(r"<[^>]*>")
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("a < b & \"c\" 'd'", "a &lt; b &amp; &#34;c&#34; &#39;d&#39;"),
-        ("x\u202ey", 'x<span class="note">U+202E</span>y'),
-        ("\u200b\u200b\u200b", '<span class="note">U+200B x 3</span>'),
-        ("\u0915\u094d\u200d\u0937", "\u0915\u094d\u200d\u0937"),  # a joiner that joins
-        ("pay\u200dpal", 'pay<span class="note">U+200D</span>pal'),
-        ("<image>\n<image>", '<span class="marker">image x 2</span>'),
-        ("<\\image>", "&lt;image&gt;"),
-        ("a\n\n\n\nb", 'a\n<span class="note">4 line breaks</span>\nb'),
-        ("\x1b[31m\x07", '<span class="note">U+001B</span>[31m<span class="note">U+0007</span>'),
-        ("\ud800", '<span class="note">U+D800</span>'),
-    ],
-)
-def test_what_nobody_sees_is_spelled_out_and_the_rest_escaped(text: str, expected: str) -> None:
-    assert visible(text) == expected
-
-
-def test_plain_text_has_no_invisible_characters() -> None:
-    assert plain("a\u202eb<i>") == "a[U+202E]b<i>"
 
 
 @pytest.mark.parametrize("size", [0, 1, HEAD, HEAD + TAIL, HEAD + TAIL + 401, 2_000_000])
