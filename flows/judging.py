@@ -18,11 +18,12 @@ from filters.judges.tiny import TINY, TinyJudge
 from flows.executor import Runner, Steps
 from flows.ledger import Question, Rows, answer, prompt_sha256
 from flows.scoring import ASKABLE, CRITERIA, CRITERION_OF, JUMP, SIGHTED, criteria_of, judged_types
+from manifests.asking import to_ask
 from manifests.manifest import JudgeCounts
 from manifests.mixture import SourceScores, take_mask
 from manifests.plan import PlannedStage
 from manifests.recipe import JudgeSettings, Recipe, Rule
-from manifests.rules import HUMAN_SCORES, Predicate, Scores, parse, to_ask
+from manifests.rules import HUMAN_SCORES, Predicate, Scores, parse
 from shards.complaint import complaint
 from shards.errors import RecipeError
 from shards.schema import STATE_SUFFIX

@@ -11,6 +11,7 @@ from flows.mixes import Mix
 from flows.parts import Wanted, free_name, in_turn
 from flows.rebuilding import Stored, excluded_rows, score_types, stored
 from flows.scoring import ASKABLE
+from manifests.asking import waiting
 from manifests.clusters import dropped
 from manifests.exports.base import Part, Words
 from manifests.exports.native import Flavour, NativeEntry, native_entries
@@ -82,12 +83,7 @@ class Survivors:
 
     def _pending(self, scores: pl.DataFrame, name: str) -> pl.Series:
         """Whether a rule waits for a judge that nobody asked: (n,) Boolean."""
-        waiting = [
-            predicate.pending(frozenset(ASKABLE))
-            for predicate in self.stage.predicates
-            if predicate.applies(self.entry)
-        ]
-        return scores.select(pl.any_horizontal(pl.lit(False), *waiting).alias(name)).to_series()
+        return pl.Series(name, waiting(scores, self.stage.predicates, self.entry, frozenset(ASKABLE)))
 
 
 def native_parts(mix: Mix, flavour: Flavour) -> list[NativePart]:

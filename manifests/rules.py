@@ -60,20 +60,11 @@ class Predicate:
 
     def unknown(self) -> pl.Expr:
         """Boolean, never null: undecidable since a score it needs has state `no_answer` or `error`."""
-        return self.expression.is_null() & self._any_state(self.scores, _UNKNOWN_STATES)
-
-    def pending(self, askable: frozenset[str]) -> pl.Expr:
-        """Boolean, never null: undecidable since one of the `askable` scores was not asked for yet."""
-        return self.expression.is_null() & self._any_state(
-            [name for name in self.scores if name in askable], ("not_asked",)
-        )
-
-    @staticmethod
-    def _any_state(scores: Sequence[str], states: Sequence[str]) -> pl.Expr:
-        return pl.any_horizontal(
-            pl.lit(False),
-            *[pl.col(name).is_null() & pl.col(name + STATE_SUFFIX).is_in(states).fill_null(False) for name in scores],
-        )
+        states = [
+            pl.col(name).is_null() & pl.col(name + STATE_SUFFIX).is_in(_UNKNOWN_STATES).fill_null(False)
+            for name in self.scores
+        ]
+        return self.expression.is_null() & pl.any_horizontal(pl.lit(False), *states)
 
 
 def compose(rules: Rules) -> tuple[Rule, ...]:
@@ -202,26 +193,3 @@ def _probe_frame(names: Sequence[str], scores: Scores) -> pl.DataFrame:
         else:
             columns.append(pl.Series(name, rotated).cast(dtype, strict=False))
     return pl.DataFrame(columns)
-
-
-def to_ask(
-    scores: pl.DataFrame, predicates: Sequence[Predicate], entry: Entry, askable: frozenset[str]
-) -> dict[str, pl.Series]:
-    """Which rows need which judge scores next: those whose first undecided rule waits for a score not asked for.
-
-    Returns:
-        score name -> (n,) Boolean; empty when nothing is left to ask.
-    """
-    open_rows = pl.lit(True)
-    wanted: dict[str, pl.Expr] = {}
-    for predicate in (item for item in predicates if item.applies(entry)):
-        waits = open_rows & predicate.pending(askable)
-        for name in askable.intersection(predicate.scores):
-            not_asked = (pl.col(name + STATE_SUFFIX) == "not_asked").fill_null(False)
-            wanted[name] = wanted.get(name, pl.lit(False)) | (waits & not_asked)
-        # a row stays open while no rule is true and none waits
-        open_rows = open_rows & ~predicate.true() & ~predicate.pending(askable)
-    if not wanted:
-        return {}
-    masks = scores.select([mask.alias(name) for name, mask in wanted.items()])
-    return {name: masks[name] for name in sorted(wanted) if masks[name].any()}

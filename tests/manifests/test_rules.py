@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from manifests import verdicts
+from manifests.asking import to_ask
 from manifests.recipe import Entry, Exempt, Rule, Rules, Where
-from manifests.rules import RULE_SETS, Predicate, compose, load_rule_set, parse, to_ask
+from manifests.rules import RULE_SETS, Predicate, compose, load_rule_set, parse
 from shards.errors import RecipeError
 
 SCORES: dict[str, Any] = {
