@@ -2,19 +2,34 @@
 
 import pickle
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
+from flows.logs import Said, listening, repeat
+from flows.metering import Spent, Work, merge, place_of, taken
 from shards.errors import VlmixError
 
 Job = TypeVar("Job")
 
 
+class Told(NamedTuple):
+    """What a worker counted and said while it did a job."""
+
+    spent: Mapping[Work, Spent] = {}
+    said: tuple[Said, ...] = ()
+
+    def arrive(self) -> None:
+        """Count and say it in this process. Call once, as soon as it is here."""
+        merge(self.spent)
+        repeat(self.said)
+
+
 class Attempt(NamedTuple):
-    """What a job gave: its result, or its error."""
+    """What a job gave: its result, or its error; and what it counted and said."""
 
     result: Any = None
     error: Exception | None = None
+    told: Told = Told()
 
     def value(self) -> Any:
         """The result.
@@ -29,12 +44,14 @@ class Attempt(NamedTuple):
 
 def attempt(function: Callable[[Job], Any], job: Job) -> Attempt:
     """Do a job; what is given back can be pickled."""
-    try:
-        done = Attempt(function(job))
-        pickle.dumps(done)
-    except Exception as error:  # the edge of a process: everything is told to the one who asked
-        return Attempt(error=_told(error))
-    return done
+    taken()
+    with listening() as said:
+        try:
+            done = Attempt(function(job))
+            pickle.dumps(done)
+        except Exception as error:  # the edge of a process: everything is told to the one who asked
+            done = Attempt(error=_told(error))
+    return done._replace(told=Told(taken(), tuple(said)))
 
 
 def _told(error: Exception) -> Exception:
@@ -58,10 +75,7 @@ _SAFE = (*VlmixError.__subclasses__(), VlmixError, Exception)
 
 def job_words(job: object) -> str:
     """Source and shard of a job, for messages; what it does not say is left out."""
-    source = getattr(job, "source", None)
-    shards = getattr(job, "shards", None)
-    number = getattr(job, "number", None)
-    name = getattr(source, "name", None) or (shards.name.split("/")[1] if shards is not None else None)
-    words = [f"source `{name}`"] if name else []
+    source, number = place_of(job)
+    words = [f"source `{source}`"] if source else []
     words += [f"shard {number}"] if number is not None else []
     return ", ".join(words) or type(job).__name__

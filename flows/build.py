@@ -20,6 +20,7 @@ from flows.importing import imported_names
 from flows.judging import ask_when, check_ask_when, check_judge, judge_of, pictures_shown, prompt_hashes
 from flows.leak_sets import benchmarks_of
 from flows.leaking import find_leaks, with_cuts
+from flows.metering import Spent, Work, add, measured, tally
 from flows.mixing import Mixed, make_mixture
 from flows.resolve import DEMO_HOST, Located, Place, demo_root, excluded_rows, facts, locate, on_disk
 from flows.review_scores import answers_by_source
@@ -27,10 +28,12 @@ from flows.scoring import ASKABLE, FilterSet, filter_set, score_sources
 from flows.settings import private_hosts
 from flows.sourcing import SourceJob, make_shards
 from flows.students import student_facts, students_of
+from flows.takedowns import takedowns
 from manifests.account import Told
 from manifests.manifest import RunManifest, StageReport
 from manifests.plan import Plan, PlannedStage, SourceFacts, plan
 from manifests.recipe import ESTIMATE, Recipe
+from shards.disk import writing
 from shards.errors import GateError, RecipeError
 from shards.files import fingerprint, write_text
 from shards.store import Box, Store
@@ -78,6 +81,11 @@ class Built(NamedTuple):
         """Calls of the judge that failed, over all mixtures."""
         return sum(mixed.failed for mixed in self.mixtures.values())
 
+    @property
+    def boxes(self) -> list[Box]:
+        """Boxes of its mixtures."""
+        return [mixed.box for mixed in self.mixtures.values()]
+
 
 def prepare(recipe: Recipe, folder: Path, store: Store, *, count: bool = False) -> Prepared:
     """Resolve and check a recipe.
@@ -98,7 +106,12 @@ def prepare(recipe: Recipe, folder: Path, store: Store, *, count: bool = False) 
     usual = filter_set(recipe.filters, sorted(published), token_counter(recipe, folder))
     samples = (*usual.samples, *students_of(recipe, folder, judge))
     filters = replace(
-        usual, samples=samples, imported=imported_names(store), answers=answers_by_source(store), leakage=benchmarks
+        usual,
+        samples=samples,
+        imported=imported_names(store),
+        answers=answers_by_source(store),
+        leakage=benchmarks,
+        takedowns=takedowns(store),
     )
     filters = with_cuts(filters)
     known = facts(located, missing, count=count)
@@ -157,7 +170,7 @@ def build(
     located = {place.source.name: place for (stage, _), place in prepared.located.items() if stage in mixtures_asked}
     with demo_pictures(located.values(), store) as usual:
         policy = replace(usual, give_up=give_up)
-        fetched = {name: on_disk(place, store, update=update) for name, place in located.items()}
+        fetched = {name: _fetch(place, store, update=update) for name, place in located.items()}
         sourced = _source(fetched, store, runner, policy, note)
         note("score", score_sources(runner, store, prepared.filters, sourced))
         if prepared.filters.leakage:
@@ -168,17 +181,19 @@ def build(
             if stage.mixture not in mixtures:
                 source_of = {entry.id: prepared.plan.sources[stage.mixture, entry.id] for entry in stage.entries}
                 told = _told(prepared, stage)
-                mixed = make_mixture(
-                    runner,
-                    store,
-                    prepared.recipe,
-                    stage,
-                    source_of,
-                    sourced,
-                    prepared.filters,
-                    told,
-                    prepared.judge,
-                )
+                with measured("mix", main=True):
+                    mixed = make_mixture(
+                        runner,
+                        store,
+                        prepared.recipe,
+                        stage,
+                        source_of,
+                        sourced,
+                        prepared.filters,
+                        told,
+                        prepared.judge,
+                    )
+                    tally(Spent(*mixed.mixed, rows=mixed.manifest.totals.made if mixed.mixed.executed else 0))
                 mixtures[stage.mixture] = mixed
                 note("judge", mixed.judged)
                 note("compare", mixed.compared)
@@ -205,7 +220,7 @@ def finish(built: Built, report: str) -> None:
             f"{built.failed:,} calls of the judge failed; `{built.box.path / 'report.html'}` shows the rows that they "
             "leave `unscored`; run the same command again, only these calls are repeated"
         )
-    built.box.finish(RunIndex(digest=built.manifest.digest()))
+    built.box.finish(RunIndex(digest=built.manifest.digest()), of=built.boxes)
 
 
 def token_counter(recipe: Recipe, folder: Path) -> TokenCount | None:
@@ -230,10 +245,27 @@ def demo_pictures(sources: Iterable[Located], store: Store) -> Iterator[FetchPol
         yield FetchPolicy(private=private_hosts())
         return
     root = demo_root(store)
-    publish(root)
+    with measured("publish", main=True), writing(root):
+        publish(root)
     with serve(root) as address:
         resolve = {DEMO_HOST: address.removeprefix("http://").rstrip("/")}
         yield FetchPolicy(resolve=resolve, private=private_hosts())
+
+
+def _fetch(place: Located, store: Store, *, update: bool) -> Located:
+    """Have the files of a source on this machine, and count their bytes where they come over the network."""
+    if not place.remote:
+        return place
+    brought = 0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal brought
+        brought = max(brought, done)
+
+    with measured("fetch", place.source.name, main=True):
+        found = on_disk(place, store, update=update, progress=progress)
+        tally(Spent(bytes=brought))
+    return found
 
 
 def _source(
@@ -244,9 +276,12 @@ def _source(
     made = runner.map("sources", make_shards, jobs)
     for step in ("scanned", "gathered", "converted"):
         done = Steps()
-        for result in made:
-            done = done.plus(getattr(result, step))
-        note({"scanned": "scan", "gathered": "gather", "converted": "convert"}[step], done)
+        name = {"scanned": "scan", "gathered": "gather", "converted": "convert"}[step]
+        for source, result in zip(names, made, strict=True):
+            own: Steps = getattr(result, step)
+            add(Work(name, source), Spent(*own))
+            done = done.plus(own)
+        note(name, done)
     return {name: (located[name].source, result.shards) for name, result in zip(names, made, strict=True)}
 
 
@@ -274,6 +309,7 @@ def _told(prepared: Prepared, stage: PlannedStage) -> Told:
         ask_when=ask_when(prepared.recipe),
         students=student_facts([item for item in prepared.filters.samples if isinstance(item, Student)]),
         likeness=comparison_version(stage.dedup).get("likeness"),
+        takedown=prepared.filters.takedowns.digest if prepared.filters.takedowns else None,
     )
 
 

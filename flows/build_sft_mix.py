@@ -1,12 +1,11 @@
 """The Prefect flow: the same build, one task per step and batch of jobs, with artifacts."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, cast
 from uuid import UUID
 
 from prefect import flow, get_run_logger, task
-from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
@@ -16,8 +15,12 @@ from pydantic import Field
 from flows.console import where
 from flows.execution import Execution, execution, open_runner
 from flows.executor import Runner, Steps
+from flows.logs import logging_to, logs
+from flows.prefect_artifacts import Progress, ToPrefect, artifact_key, publish
+from flows.prefect_artifacts import tell as tell_finished
 from flows.review_flows import Wait, wait_for_people
 from flows.run import Summary, checked, run_with
+from flows.settings import log_format
 from flows.takeover import take_over
 from manifests.load import load_recipe
 from shards.store import Store
@@ -109,10 +112,11 @@ def build_sft_mix(
     summary = _build(recipe, place, stage, settings, scale, update=update)
     waiting = sum(each.totals.review for each in summary.stages)
     if review != "continue" and waiting:
-        _publish(recipe, summary)
+        publish(recipe, summary)
         wait_for_people(load_recipe(recipe)[0].name, waiting, review, place)
         summary = _build(recipe, place, stage, settings, scale)
-    _publish(recipe, summary)
+    publish(recipe, summary)
+    tell_finished(recipe, summary)
     return summary.digest
 
 
@@ -121,9 +125,10 @@ def _build(
 ) -> Summary:
     logger = get_run_logger()
     prepared = checked(recipe, place, scale=scale)
+    progress = Progress(artifact_key(recipe), len({each.mixture for each in prepared.plan.stages}))
 
     def tell(step: str, done: Steps) -> None:
-        logger.info("%s: %d executed, %d cached", step, done.executed, done.cached)
+        progress.note(step)
 
     def begun() -> None:
         if own := flow_run.get_id():
@@ -131,18 +136,10 @@ def _build(
 
     # an array of a cluster is one task: several would wait for each other in its queue
     batches = 1 if settings.kind == "slurm" else BATCHES
-    with open_runner(settings, place) as inner:
+    # Prefect's own words on standard error are for people
+    for_machines = logs("json") if log_format() == "json" else nullcontext()
+    with open_runner(settings, place) as inner, logging_to(ToPrefect(logger)), for_machines:
         runner = PrefectRunner(inner, batches)
-        return run_with(prepared, place, runner, stage, tell, update=update, begun=begun).summary
-
-
-def _publish(recipe: str, summary: Summary) -> None:
-    key = "".join(character if character.isalnum() else "-" for character in Path(recipe).stem.lower())
-    rows = [
-        {"stage": stage.stage, "domain": domain, **counts.model_dump()}
-        for stage in summary.stages
-        for domain, counts in [*stage.domains.items(), ("all", stage.totals)]
-    ]
-    create_table_artifact(key=f"{key}-counts", table=rows, description=f"Rows per domain, digest {summary.digest}")
-    link = Path(summary.report).as_uri()
-    create_link_artifact(key=f"{key}-report", link=link, link_text="Report", description="Open on the worker's machine")
+        summary = run_with(prepared, place, runner, stage, tell, update=update, begun=begun).summary
+    progress.end()
+    return summary

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
+from flows.cli_check import check
 from flows.cli_export import export
 from flows.cli_judge import judge_app, scores_app
 from flows.cli_mix import diff, verify
@@ -13,15 +14,16 @@ from flows.cli_pack import pack
 from flows.cli_recipes import recipes_app
 from flows.cli_review import review_app
 from flows.cli_sources import sources_app
-from flows.console import JsonOption, StoreOption, messages, print_model, say, teller, where
+from flows.cli_store import store_app
+from flows.console import JsonOption, LogOption, StoreOption, logged, messages, print_model, say, teller, where
 from shards.errors import UsageError
 
 app = App(name="vlmix", help="Curate and filter training mixes for vision-language models.", version="0.1.0")
 run_app = App(name="run", help="Run a flow.")
 filters_app = App(name="filters", help="Filters and the scores they write.")
-for _sub in (run_app, recipes_app, sources_app, review_app, filters_app, judge_app, scores_app):
+for _sub in (run_app, recipes_app, sources_app, review_app, filters_app, judge_app, scores_app, store_app):
     app.command(_sub)
-for _command in (export, pack, verify, diff):
+for _command in (export, pack, verify, diff, check):
     app.command(_command)
 
 
@@ -36,6 +38,7 @@ def build_sft_mix(
     scale: float | None = None,
     update: bool = False,
     give_up: bool = False,
+    log_format: LogOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Build the mixture of a recipe: sources, scores, judge, rules, dedup, manifest, report.
@@ -49,9 +52,10 @@ def build_sft_mix(
         scale: multiplies absolute takes, caps and targets, for a miniature run; above 0 and at most 1.
         update: look for newer commits of sources on the hub instead of the ones in sources.lock.
         give_up: quarantine rows whose picture URL gave no lasting answer after all retries, instead of stopping.
+        log_format: what is said on standard error: text, or json with one object a line [default: $VLMIX_LOG or text].
         as_json: print the summary as JSON.
     """
-    with messages():
+    with messages(), logged(log_format):
         from flows.run import run
 
         finished = run(

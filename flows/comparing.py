@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from flows.executor import Runner, Steps
+from flows.metering import Spent, Work, add, tally
 from manifests.near import Compared, Pair
 from manifests.recipe import Dedup
 from shards.errors import PictureError
@@ -100,6 +101,7 @@ class PictureComparison:
         for frame in self._runner.map("compare", compare_pictures, jobs):
             known |= _read(frame)
         self.steps = self.steps.plus(Steps(len(missing), len(pairs) - len(missing)))
+        add(Work("compare"), Spent(executed=len(missing), cached=len(pairs) - len(missing)))
         return {pair: known[pair] for pair in pairs}
 
     def _jobs(self, pairs: Sequence[Pair], box: Box | None) -> list[CompareJob]:
@@ -129,6 +131,7 @@ def compare_pictures(job: CompareJob) -> pl.DataFrame:
     """
     from manifests.likeness import likeness, shrunk
 
+    tally(Spent(rows=len(job.pairs), bytes=sum(image.size for image in job.images.values())))
     reader = PictureReader(str(job.store.root))
 
     @lru_cache(_HELD)

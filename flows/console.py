@@ -5,11 +5,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from flows.settings import cache_folder, default_store
+from flows.stopping import Stopped, stopping
+from shards.disk import REFUSALS, refused
 from shards.errors import VlmixError
 
 if TYPE_CHECKING:
@@ -25,20 +27,46 @@ StoreOption = Annotated[
         help="Folder of the store, or a URL such as s3://bucket/mixes [default: $VLMIX_STORE or .vlmix].",
     ),
 ]
+LogOption = Annotated[Literal["text", "json"] | None, Parameter(name="--log-format")]
 JsonOption = Annotated[bool, Parameter(name="--json", negative=(), help="Print one JSON document and nothing else.")]
 
 
 @contextmanager
 def messages() -> Iterator[None]:
-    """Turn our errors into one line on standard error and the right exit code."""
+    """Turn our errors, a disk that says no, and Ctrl-C into one line on standard error and the right exit code."""
     try:
-        yield
+        with stopping():
+            yield
     except VlmixError as error:
         print(f"vlmix: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        refusal = refused(Path(error.filename or "."), error)
+        print(f"vlmix: {refusal}", file=sys.stderr)
+        sys.exit(refusal.exit_code)
+    except KeyboardInterrupt as stopped:
         print("vlmix: stopped; run the same command again to go on from here", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(stopped.exit_code if isinstance(stopped, Stopped) else 130)
+
+
+@contextmanager
+def logged(shown: Literal["text", "json"] | None) -> Iterator[None]:
+    """Show what a command says while it works; as JSON its error is a record, too."""
+    import logging
+
+    from flows.logs import event, logs
+    from flows.settings import log_format
+
+    with logs(shown):
+        try:
+            yield
+        except VlmixError as error:
+            if (shown or log_format()) != "json":
+                raise
+            event("error", str(error), level=logging.ERROR)
+            sys.exit(error.exit_code)
 
 
 def where(store: str | Path | None) -> Path:

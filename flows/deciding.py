@@ -100,7 +100,7 @@ def _changed(stage: PlannedStage, edits: Sequence[tuple[str, str, str]], scores:
 
 def _count(prepared: Prepared, stage: PlannedStage, built: Mix) -> StageCounts:
     recipe = prepared.recipe
-    inputs = stored(built, stage, prepared.filters.answers)
+    inputs = stored(built, stage, prepared.filters.answers, prepared.filters.takedowns)
     if {entry.id: prepared.plan.sources[stage.mixture, entry.id] for entry in stage.entries} != inputs.source_of:
         raise RecipeError(
             f"stage `{stage.name}`: its entries are not those of its last build; "

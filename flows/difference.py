@@ -29,8 +29,9 @@ class ChangedRow(BaseModel):
 class CountsChange(BaseModel):
     """Counts of an entry or domain in both mixtures, null where one has none; its rows that changed.
 
-    `added` and `removed` rows are emitted in one mixture only, `times` rows in both, but not equally often; `repeat` is
-    emitted / written of an entry, emitted / keep of a domain.
+    `added` and `removed` rows are emitted in one mixture only, `times` rows in both, but not equally often; `verdicts`
+    rows are known to both and have another verdict. `repeat` is emitted / written of an entry, emitted / keep of a
+    domain.
     """
 
     before: Counts | None
@@ -40,6 +41,7 @@ class CountsChange(BaseModel):
     added: int = 0
     removed: int = 0
     times: int = 0
+    verdicts: int = 0
 
 
 class RuleChange(BaseModel):

@@ -20,7 +20,22 @@ ABSENT: Final = "absent"
 
 _WORDS: Final = 12
 _COLUMNS: Final = ("key", "position", "verdict", "rule", "outcome", "times")
-_SETTINGS: Final = ("seed", "scale", "epochs", "judge", "tokens", "dedup", "targets", "assumptions")
+_SETTINGS: Final = (
+    *(
+        "seed",
+        "scale",
+        "epochs",
+        "judge",
+        "prompts",
+        "ask_when",
+        "tokens",
+        "dedup",
+        "likeness",
+        "targets",
+        "assumptions",
+    ),
+    "takedown",
+)
 
 
 def diff(store: Store, before: str, after: str) -> Comparison:
@@ -46,8 +61,14 @@ def diff(store: Store, before: str, after: str) -> Comparison:
     return Comparison(same=same, stages=stages, only_before=lost, only_after=added)
 
 
-def compare(before: Mix, after: Mix) -> Difference:
-    """Compare two mixtures; one entry of each is in memory at a time."""
+def compare(before: Mix, after: Mix, *, show: int = SHOWN) -> Difference:
+    """Compare two mixtures; one entry of each is in memory at a time.
+
+    Args:
+        before: a mixture.
+        after: another one.
+        show: changed rows to show, with the beginnings of their texts; without any no shard is read.
+    """
     old, new = before.manifest, after.manifest
     digests = (old.digest(), new.digest())
     entries: dict[str, CountsChange] = {}
@@ -62,7 +83,7 @@ def compare(before: Mix, after: Mix) -> Difference:
         other = _changed(joined)
         changed += other.height
         entries[name] = _entry_change(before.entries.get(name), after.entries.get(name), _emitted(other))
-        rows = _drawn(rows, other, name, digests)
+        rows = _drawn(rows, other, name, digests, show)
     rules, sources, settings = _rules(old, new), _sources(old, new), _settings(old, new)
     counted = any(change.before != change.after for change in entries.values())
     return Difference(
@@ -104,20 +125,22 @@ def _changed(joined: pl.DataFrame) -> pl.DataFrame:
 
 def _emitted(changed: pl.DataFrame) -> dict[str, int]:
     was, becomes = pl.col("times") > 0, pl.col("times_after") > 0
+    known = (pl.col("verdict") != ABSENT) & (pl.col("verdict_after") != ABSENT)
     counts = changed.select(
         (~was & becomes).sum().alias("added"),
         (was & ~becomes).sum().alias("removed"),
         (was & becomes & (pl.col("times") != pl.col("times_after"))).sum().alias("times"),
+        (known & (pl.col("verdict") != pl.col("verdict_after"))).sum().alias("verdicts"),
     )
     return dict(counts.row(0, named=True))
 
 
-def _drawn(drawn: pl.DataFrame, changed: pl.DataFrame, entry: str, digests: tuple[str, str]) -> pl.DataFrame:
+def _drawn(drawn: pl.DataFrame, changed: pl.DataFrame, entry: str, digests: tuple[str, str], show: int) -> pl.DataFrame:
     """The first of all changed rows so far, in the order of a hash that the two mixtures seed."""
     hashes = hash_keys(changed["key"], seed=0, entry="/".join((*digests, entry)))
     own = changed.with_columns(pl.lit(entry).alias("entry"), pl.Series("drawn", hashes))
-    few = own.bottom_k(SHOWN, by="drawn")
-    return pl.concat([drawn, few] if drawn.width else [few]).bottom_k(SHOWN, by="drawn")
+    few = own.bottom_k(show, by="drawn")
+    return pl.concat([drawn, few] if drawn.width else [few]).bottom_k(show, by="drawn")
 
 
 def _shown(rows: pl.DataFrame, before: Mix, after: Mix) -> list[ChangedRow]:
@@ -185,6 +208,7 @@ def _domains(before: Mix, after: Mix, entries: dict[str, CountsChange]) -> dict[
             added=sum(change.added for change in own),
             removed=sum(change.removed for change in own),
             times=sum(change.times for change in own),
+            verdicts=sum(change.verdicts for change in own),
         )
     return found
 

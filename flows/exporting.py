@@ -9,9 +9,11 @@ from typing import Final
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from flows.exports import note_export
 from flows.mixes import Mix
 from flows.native import NativePart, native_parts
 from flows.parts import planned_parts
+from flows.taken import check_emitted
 from manifests.exports.base import Exporter, Outcome
 from manifests.exports.energon import Energon
 from manifests.exports.hf import Hf
@@ -141,6 +143,7 @@ def export_all(
 
     Raises:
         UsageError: the folder holds something else, an option that the format does not have, or no native form.
+        GateError: a mixture emits what was taken down after it was made.
         ConservationError: a row is neither written nor counted as not representable.
         StoreError: a file cannot be read or written.
     """
@@ -148,6 +151,8 @@ def export_all(
     if native and to not in NATIVE:
         raise UsageError(f"`--native`: `{to}` has no operators of its own; those that have: {', '.join(NATIVE)}")
     # what a trainer has no words for is refused before anything is written
+    for mix in mixes.values():
+        check_emitted(mix)
     lines = {stage: native_parts(mix, NATIVE[to]) if native else None for stage, mix in mixes.items()}
     _begin(out)
     folders = {stage: out if len(mixes) == 1 else out / stage for stage in mixes}
@@ -155,6 +160,8 @@ def export_all(
     # pictures are written without waiting for the disk, which is waited for once
     os.sync()
     (out / UNFINISHED).unlink()
+    for stage, mix in mixes.items():
+        note_export(mix.store, mix.box.name, mix.manifest.digest(), to=to, out=folders[stage])
     return reports
 
 

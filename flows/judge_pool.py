@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from filters.judges.vllm import VllmJudge
+from flows.attempt import Told
+from flows.logs import listening
+from flows.metering import taken
 from shards.errors import UsageError, VlmixError
 
 Job = TypeVar("Job")
@@ -193,7 +196,9 @@ def _said(replica: _Replica) -> int | str | VlmixError | None:
     ended = replica.process.exitcode is not None  # before looking: it may have answered and then ended
     with suppress(EOFError, OSError):
         if replica.connection.poll():
-            said: int | VlmixError = replica.connection.recv()
+            said: int | VlmixError
+            said, told = replica.connection.recv()
+            told.arrive()
             return said
     # forked children of a dead process can hold its end of the pipe open, so the end of file alone would not do
     return f"exit code {replica.process.exitcode}" if ended else None
@@ -219,11 +224,19 @@ def _serve(connection: Connection, seen: Mapping[str, str]) -> None:
     job: tuple[Callable[[Any], int], Any]
     with suppress(EOFError):
         while job := connection.recv():
-            function, about = job
-            try:
-                connection.send(function(about))
-            except VlmixError as error:
-                connection.send(error)
+            connection.send(_done(*job))
+
+
+def _done(function: Callable[[Any], int], about: Any) -> tuple[int | VlmixError, Told]:
+    """Rows answered or the job's error, and what was counted and said meanwhile."""
+    taken()
+    found: int | VlmixError
+    with listening() as said:
+        try:
+            found = function(about)
+        except VlmixError as error:
+            found = error
+    return found, Told(taken(), tuple(said))
 
 
 def _die_with_parent() -> None:

@@ -21,6 +21,7 @@ from filters.phash import PerceptualHash
 from filters.texts import read_texts
 from flows.executor import Runner, Steps
 from flows.leak_sets import Benchmark
+from flows.metering import Spent, Work, add, tally
 from flows.mixes import read_wanted
 from flows.scoring import FilterSet, identity, picture_table
 from manifests.leaks import LEAKS, decided, paired, shown, strongest, weighed
@@ -28,6 +29,7 @@ from manifests.leaks import VERSION as DECISION_VERSION
 from shards.errors import PictureError
 from shards.files import fingerprint, write_table
 from shards.pack import Image, PictureReader
+from shards.remote import withdraw
 from shards.sample import ShardsIndex, read_all, read_samples, sample_path
 from shards.store import Box, Store
 
@@ -125,6 +127,7 @@ def find_leaks(runner: Runner, store: Store, benchmarks: Sequence[Benchmark], so
             todo = tuple((each, box) for each, box in made if not (box.done or _part(box, "pairs", number).is_file()))
             texts += [TextJob(shards, number, todo)] if todo else []
             counts = counts.plus(Steps(len(todo), len(made) - len(todo)))
+            add(Work("leaked texts", shards.name.split("/")[1]), Spent(len(todo), len(made) - len(todo)))
         searches += [SearchJob(store, shards, each, box) for each, box in made if not box.done]
     runner.map("leaked texts", find_leaked_texts, texts)
     runner.map("near pictures", find_near_pictures, searches)
@@ -141,6 +144,7 @@ def _part(box: Box, kind: str, number: int) -> Path:
 def find_leaked_texts(job: TextJob) -> None:
     """Search one shard for the texts of several benchmarks; its messages are read once."""
     batch = read_samples(sample_path(job.shards.path, job.number), ["key", "messages", "images"])
+    tally(Spent(rows=batch.height, bytes=int(batch.estimated_size())))
     turns = read_turns(read_texts(batch))
     for benchmark, box in job.todo:
         found = find_texts(batch, turns, text_index(benchmark.box))
@@ -235,14 +239,14 @@ def _first_match(
     reader: PictureReader, image: Image, candidates: pl.DataFrame, known: pl.Series
 ) -> list[tuple[object, ...]]:
     from manifests.leak_likeness import WHOLE, likeness_of_parts
-    from manifests.likeness import shrunk
+    from manifests.likeness import SIDE, shrunk
 
     mine: NDArray[np.uint8] | None = None
     for row in candidates.iter_rows(named=True):
         if row["bits"] is None:
             return [(*row.values(), 0.0, "equal bytes")]
         try:
-            mine = shrunk(reader.picture(image).gray()) if mine is None else mine
+            mine = shrunk(reader.picture(image).gray(), SIDE) if mine is None else mine
         except PictureError:
             return []
         other = np.asarray(reader.picture(Image(**known[row["picture"]])).gray())
@@ -271,11 +275,10 @@ def _finish(search: SearchJob) -> None:
     found = strongest(pl.concat([*texts, _with_rows(search, matches, index)]))
     write_table(box.path / "leaks.parquet", found)
     box.finish(
-        LeaksIndex(benchmark=search.benchmark.name, index=search.benchmark.box.name, rows=found["key"].n_unique())
+        LeaksIndex(benchmark=search.benchmark.name, index=search.benchmark.box.name, rows=found["key"].n_unique()),
+        of=[search.shards, search.benchmark.box],
     )
-    for kind in (*_KINDS, "matches"):
-        for part in box.path.glob(f"{kind}-*.parquet"):
-            part.unlink()
+    withdraw([part for kind in (*_KINDS, "matches") for part in box.path.glob(f"{kind}-*.parquet")])
 
 
 def _parts(box: Box, kind: str, schema: Mapping[str, PolarsDataType]) -> pl.LazyFrame:

@@ -15,7 +15,9 @@ from filters.judges.prompt import load_prompt
 from filters.judges.score import requests, scores
 from filters.judges.tiny import TinyJudge
 from filters.judges.vllm import VllmJudge
-from flows.executor import LocalRunner, Runner, Steps
+from flows.executor import Runner, Steps
+from flows.measured import in_process
+from flows.metering import Spent, Work, add, tally
 from flows.scoring import judged_types, source_name
 from shards.files import fingerprint, write_table, write_text
 from shards.pack import Image, PictureReader
@@ -54,6 +56,8 @@ class LedgerAbout(BaseModel):
     prompt_sha256: str
     second_look: bool
     sees: str = ""
+    made_from: list[str] = []
+    """Box of the samples that the answers are about."""
 
 
 class AskJob(NamedTuple):
@@ -101,9 +105,10 @@ def answer(runner: Runner, store: Store, shards: Box, rows: Rows, question: Ques
     ledger = ledger_box(store, shards, question)
     known = read_ledger(ledger, question.criterion)
     missing = np.setdiff1d(rows, known["row"].to_numpy())
+    add(Work(_step(question), source_name(shards)), Spent(len(missing), len(rows) - len(missing)))
     jobs = _jobs(store, ledger, shards, missing, question)
     if jobs:
-        _write_about(ledger, question)
+        _write_about(ledger, shards, question)
         _ask_all(runner, question, jobs)
         known = read_ledger(ledger, question.criterion)
     wanted = pl.DataFrame({"row": pl.Series(rows, dtype=pl.Int64)})
@@ -116,13 +121,18 @@ def answer(runner: Runner, store: Store, shards: Box, rows: Rows, question: Ques
     )
 
 
+def _step(question: Question) -> str:
+    """Name of the step that asks; replicas of a model are asked in one step, whatever the criterion."""
+    return "judge" if isinstance(question.judge, VllmJudge) else f"judge {question.criterion}"
+
+
 def _ask_all(runner: Runner, question: Question, jobs: Sequence[AskJob]) -> None:
     if isinstance(question.judge, VllmJudge):
         runner.ask(question.judge, ask, jobs)
         return
     # servers get a bounded number of connections: one process asks them, chunk by chunk
-    chosen = runner if isinstance(question.judge, TinyJudge) else LocalRunner(None)
-    chosen.map(f"judge {question.criterion}", ask, jobs)
+    chosen = runner if isinstance(question.judge, TinyJudge) else in_process(runner)
+    chosen.map(_step(question), ask, jobs)
 
 
 def _jobs(store: Store, ledger: Box, shards: Box, missing: npt.NDArray[np.int64], question: Question) -> list[AskJob]:
@@ -142,6 +152,7 @@ def ask(job: AskJob) -> int:
     Returns:
         Rows whose call did not fail.
     """
+    tally(Spent(rows=len(job.rows)))
     frame = _sighted(job) if job.question.sighted else _read(job)
     assert frame.height == len(job.rows), f"{job.question.judge.judge_id} changed the number of rows"
     first = sum(shard.samples for shard in job.shards.index(ShardsIndex).shards[: job.number])
@@ -197,7 +208,7 @@ def read_ledger(ledger: Box, criterion: str) -> pl.DataFrame:
     return pl.concat([empty, *(pl.read_parquet(file) for file in files)]).unique("row").sort("row")
 
 
-def _write_about(ledger: Box, question: Question) -> None:
+def _write_about(ledger: Box, shards: Box, question: Question) -> None:
     if (ledger.path / "about.json").is_file():
         return
     about = LedgerAbout(
@@ -208,5 +219,6 @@ def _write_about(ledger: Box, question: Question) -> None:
         prompt_sha256=prompt_sha256(question.prompt_id),
         second_look=question.second,
         sees=_seer(question).sees if question.sighted else "",
+        made_from=[shards.name],
     )
     write_text(ledger.path / "about.json", about.model_dump_json(indent=1) + "\n")

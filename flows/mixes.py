@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from manifests.manifest import EntryReport, Manifest, RunManifest, read_manifest
+from manifests.manifest import EntryReport, Manifest, RunManifest, read_manifest, read_run
 from shards.errors import UsageError
 from shards.sample import ShardsIndex, read_samples, sample_path
 from shards.schema import QUARANTINE, SAMPLE
@@ -47,6 +47,21 @@ class Mix:
     def scores(self) -> pl.DataFrame:
         """Every score as the rules saw it: source, key, position, scores and their `_state`."""
         return pl.read_parquet(self.box.path / "scores.parquet")
+
+    @property
+    def score_table(self) -> pl.LazyFrame:
+        """The same, not read: all columns of ten million rows fill the memory of a machine."""
+        return pl.scan_parquet(self.box.path / "scores.parquet")
+
+    @cached_property
+    def score_names(self) -> list[str]:
+        """Columns of `scores`, which are not read."""
+        return self.score_table.collect_schema().names()
+
+    def scores_of(self, keys: pl.Series, columns: Sequence[str]) -> pl.DataFrame:
+        """The named columns of the scores of some samples."""
+        wanted = self.score_table.filter(pl.col("key").is_in(keys.implode()))
+        return wanted.select(columns).collect(engine="streaming")
 
     def of_key(self, table: str, key: str) -> list[dict[str, object]]:
         """Rows of one key in a table beside the manifest (`decisions`, `scores`), which is not read as a whole."""
@@ -121,11 +136,15 @@ def read_wanted(shards: Box, rows: pl.DataFrame, columns: Sequence[str]) -> pl.D
 
 
 def latest_run(store: Store, recipe: str) -> tuple[Box, RunManifest] | None:
-    """The run of a recipe that was finished last in this store."""
+    """The run of a recipe that was finished last in this store.
+
+    Raises:
+        StoreError: its manifest is of another version, or damaged.
+    """
     box = store.latest("runs", recipe)
     if box is None:
         return None
-    return box, RunManifest.model_validate_json((box.path / "run.json").read_bytes())
+    return box, read_run(box.path)
 
 
 def recipes(store: Store) -> list[str]:
@@ -145,6 +164,8 @@ def find(store: Store, name: str) -> dict[str, Mix]:
         mix = Mix(Store(path.parents[2]), Box(path.parents[2], "/".join(path.parts[-3:])))
         return {mix.manifest.mixture: mix}
     for recipe in recipes(store):
+        if name != recipe and not name.startswith(f"{recipe}."):
+            continue
         found = latest_run(store, recipe)
         assert found is not None
         mixes = _mixes(store, found[1])

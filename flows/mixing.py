@@ -1,6 +1,6 @@
 """Scores to a mixture box: judge, decide, dedup, cap, repeat, write."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -10,17 +10,18 @@ import polars as pl
 from pydantic import BaseModel
 
 from filters.judges.base import Judge
-from flows.comparing import PictureComparison, comparison_version
+from flows.comparing import PictureComparison, comparison_box, comparison_version
 from flows.evidence import evidence
 from flows.executor import Runner, Steps
 from flows.importing import imported_digests
 from flows.judging import judge_stage
 from flows.leak_report import counted, source_scores
-from flows.leaking import leaks_names
+from flows.leaking import leaks_box, leaks_names
 from flows.review_scores import answers_digest
-from flows.scoring import FilterSet, identity, load_scores
+from flows.scoring import FilterSet, identity, load_scores, natives, score_box
+from flows.taken import taken_down, with_found
 from manifests.account import Told, report
-from manifests.manifest import Digests, JudgeCounts, Manifest, read_manifest
+from manifests.manifest import MANIFEST_VERSION, Digests, JudgeCounts, Manifest, read_manifest
 from manifests.mixture import DECISIONS, IDS, Mixture, Sources, SourceScores, columns_of, mix
 from manifests.plan import PlannedStage
 from manifests.recipe import Recipe
@@ -75,6 +76,7 @@ def mixture_box(
     name = fingerprint(
         "mixture",
         5,
+        MANIFEST_VERSION,
         [recipe.name, recipe.seed, recipe.scale, list(recipe.assumptions)],
         [told.judge, told.faithful, told.tokens, dict(told.prompts), dict(told.ask_when)],
         {name: facts.model_dump(mode="json") for name, facts in told.missing.items()},
@@ -91,6 +93,7 @@ def mixture_box(
         {name: answers_digest(filters.answers[name]) for name in names if name in filters.answers},
         [list(identity(item)) for item in (*filters.samples, *filters.pictures, *filters.apart)],
         *([{name: leaks_names(store, sourced[name][1], filters.leakage) for name in names}] if filters.leakage else []),
+        *([filters.takedowns.digest] if filters.takedowns else []),
     )
     return store.box("mixtures", f"{recipe.name}.{stage.name}", name)
 
@@ -122,16 +125,39 @@ def make_mixture(
     known = evidence(store, shards, compare)
     mixture = mix(recipe, stage, sources, source_of, known, PictureTiles(shards))
     told = replace(told, judged=counts, leakage=counted(store, mixture, shards, filters.leakage))
-    manifest = write_mixture(box, recipe, mixture, facts, told=told, final=not failed)
+    read = boxes_read(store, stage, sourced, shards, filters)
+    manifest = write_mixture(box, recipe, mixture, facts, told=told, final=not failed, of=read)
     return Mixed(box, manifest, judged, compare.steps, Steps(1, 0), failed)
 
 
+def boxes_read(
+    store: Store, stage: PlannedStage, sourced: Sourced, shards: Mapping[str, Box], filters: FilterSet
+) -> list[Box]:
+    """The boxes that a mixture of these sources is made from: samples, scores, leaks, comparisons of pictures.
+
+    Answers of a judge are not among them: they stay as long as the samples do.
+    """
+    found: list[Box] = [comparison_box(store)] if comparison_version(stage.dedup) else []
+    for name, own in shards.items():
+        made = (*filters.samples, *filters.apart, *natives(sourced[name][0]), *filters.pictures)
+        found += [own, *(score_box(store, own, item) for item in made)]
+        found += [leaks_box(store, own, each) for each in filters.leakage]
+    return [*found, *(each.box for each in filters.leakage)]
+
+
 def write_mixture(
-    box: Box, recipe: Recipe, mixture: Mixture, facts: Sources, *, told: Told, final: bool = True
+    box: Box,
+    recipe: Recipe,
+    mixture: Mixture,
+    facts: Sources,
+    *,
+    told: Told,
+    final: bool = True,
+    of: Iterable[Box] = (),
 ) -> Manifest:
     """Write a mixture into its box, where its scores are; the scores of `facts` are not read.
 
-    A `final` one completes the box; another is to be made again.
+    A `final` one, made `of` these boxes, completes the box; another is to be made again.
     """
     stage, excluded = mixture.stage, None
     write_tables(box.path, mixture)
@@ -145,7 +171,7 @@ def write_mixture(
     manifest = report(recipe, stage, facts, mixture.source_of, mixture, told=told, digests=digests)
     write_text(box.path / "manifest.json", manifest.model_dump_json(indent=1) + "\n")
     if final:
-        box.finish(MixtureIndex(digest=manifest.digest()))
+        box.finish(MixtureIndex(digest=manifest.digest()), of=of)
     return manifest
 
 
@@ -174,6 +200,9 @@ def _write_scores(
 ) -> tuple[dict[str, SourceScores], Steps, dict[str, JudgeCounts]]:
     """Judge one source after the other and write its scores; returns the sources without them, and what was asked."""
     names = sorted({source_of[entry.id] for entry in stage.entries})
+    if filters.takedowns:
+        own_boxes = {name: sourced[name][1] for name in names}
+        filters = replace(filters, takedowns=with_found(store, filters.takedowns, own_boxes))
     facts: dict[str, SourceScores] = {}
     steps = Steps()
     counts: dict[str, JudgeCounts] = {}
@@ -203,6 +232,7 @@ def load_source(store: Store, filters: FilterSet, source: Source, shards: Box) -
     index = shards.index(ShardsIndex)
     scores = load_scores(store, filters, source, shards)
     scores = scores.hstack(source_scores(store, shards, scores["key"], filters.leakage))
+    scores = scores.hstack(taken_down(shards, source.name, scores["key"], filters.takedowns))
     return SourceScores(
         source.name,
         source.licence,

@@ -39,6 +39,7 @@ def build_sft_mix(
     from prefect.exceptions import ParameterTypeError
 
     from flows.build_sft_mix import build_sft_mix as flow
+    from flows.prefect_artifacts import AWAY
 
     try:
         flow(
@@ -57,3 +58,9 @@ def build_sft_mix(
     except VlmixError as error:
         sys.stderr.write(f"vlmix: {error}\n")
         sys.exit(error.exit_code)
+    except AWAY as error:
+        sys.stderr.write(
+            f"vlmix: the Prefect server does not answer ({error}), so it does not know how this run ended; what is "
+            "finished is kept; run again when it answers, or without it: `vlmix run build-sft-mix`\n"
+        )
+        sys.exit(VlmixError.exit_code)

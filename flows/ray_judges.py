@@ -126,6 +126,7 @@ def _said(reference: Any) -> int | str | VlmixError:
         done: Attempt = ray.get(reference)
     except ray.exceptions.RayError as error:
         return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+    done.told.arrive()
     if isinstance(done.error, VlmixError):
         return done.error
     return int(done.result) if done.error is None else f"{type(done.error).__name__}: {done.error}"

@@ -97,6 +97,7 @@ def _got(reference: Any, step: str, job: object) -> Attempt:  # a Ray object car
         return Attempt(
             error=WorkerError(f"step `{step}`, {job_words(job)}: {type(error).__name__}: {_first(error)}; {remedy}")
         )
+    done.told.arrive()
     return done
 
 

@@ -13,10 +13,13 @@ from flows.executor import LocalRunner
 from flows.mixes import Mix
 from flows.mixing import EXCLUDED_FILE, SCORES_FILE, PictureTiles, StoredSources
 from flows.review_scores import Answers, human_columns
+from flows.takedowns import Takedowns
+from flows.taken import taken_down, with_found
 from manifests.mixture import Mixture, SourceScores, mix
 from manifests.plan import PlannedStage
 from manifests.recipe import Recipe
 from manifests.restore import recipe_of, stage_of
+from manifests.rules import TAKEN_DOWN
 from shards.schema import STATE_SUFFIX
 from shards.store import Box
 
@@ -29,29 +32,36 @@ class Stored(NamedTuple):
     shards: Mapping[str, Box]
 
 
-class _Answered(StoredSources):
-    """The same with what people say today instead of what they said when the mixture was made."""
+class _Today(StoredSources):
+    """The same with what people say, and what is taken down, today instead of when the mixture was made."""
 
-    def __init__(self, stored: StoredSources, shards: Mapping[str, Box], answers: Answers) -> None:
+    def __init__(
+        self, stored: StoredSources, shards: Mapping[str, Box], answers: Answers, held: Takedowns | None
+    ) -> None:
         super().__init__(stored.path, stored.facts, stored.stage)
         self._shards = shards
         self._answers = answers
+        self._held = held
+        # the mixture may have been made before anything was taken down
+        self._columns = [name for name in self._columns if name.removesuffix(STATE_SUFFIX) != TAKEN_DOWN]
 
     def __getitem__(self, name: str) -> SourceScores:
         """A source with its scores; see `StoredSources`."""
         source = super().__getitem__(name)
         human = human_columns(self._shards[name], source.scores["key"], self._answers.get(name, ()))
         read = [column for column in human.columns if column in source.scores.columns]
-        return replace(source, scores=source.scores.with_columns(human.select(read)))
+        taken = taken_down(self._shards[name], name, source.scores["key"], self._held)
+        return replace(source, scores=source.scores.with_columns(human.select(read)).hstack(taken))
 
 
-def stored(built: Mix, stage: PlannedStage, answers: Answers | None = None) -> Stored:
+def stored(built: Mix, stage: PlannedStage, answers: Answers | None = None, held: Takedowns | None = None) -> Stored:
     """The inputs of a finished mixture, with judge scores as the rules saw them.
 
     Args:
         built: the mixture.
         stage: says which scores are read.
         answers: what people say today; None for what they said when the mixture was made.
+        held: what is taken down today; with `answers` only.
     """
     source_of = {entry.id: entry.source for entry in built.manifest.entries}
     facts = {
@@ -70,7 +80,10 @@ def stored(built: Mix, stage: PlannedStage, answers: Answers | None = None) -> S
     }
     shards = {source: built.shards(source) for source in facts}
     scores = StoredSources(built.box.path / SCORES_FILE, facts, stage)
-    return Stored(scores if answers is None else _Answered(scores, shards, answers), source_of, shards)
+    if answers is None:
+        return Stored(scores, source_of, shards)
+    found = with_found(built.store, held, shards) if held else None
+    return Stored(_Today(scores, shards, answers, found), source_of, shards)
 
 
 def mix_again(built: Mix, recipe: Recipe, stage: PlannedStage, inputs: Stored) -> Mixture:

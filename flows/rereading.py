@@ -1,7 +1,6 @@
 """Stored samples compared with what their raw files hold: the files are read again through the source's layout."""
 
 import hashlib
-from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import NamedTuple
@@ -13,7 +12,7 @@ from shards.errors import DataError, SourceError, StoreError
 from shards.pack import Image, PictureReader
 from shards.store import Store
 from sources.convert import Unrepresentable, sample_row
-from sources.gather import Gathered, load
+from sources.gather import GatheredByRef, load
 from sources.raw import Digests, RawFile
 from sources.record import Embedded, Member, PictureRef, Record
 from sources.scan import ScanIndex, read_items
@@ -144,15 +143,15 @@ class _RawPictures:
         self._read = PictureReader(str(store.root))
 
     @cached_property
-    def _gathered(self) -> Mapping[str, Gathered]:
-        return ChainMap(*(load(box) for box in self._store.boxes("pictures", self._name)))
+    def _gathered(self) -> list[GatheredByRef]:
+        return [load(box) for box in self._store.boxes("pictures", self._name)]
 
     def __call__(self, ref: PictureRef) -> Image:
         """The picture; of an `Image` only `sha256` counts here."""
         if isinstance(ref, Embedded):
             return _hashed(ref.data)
         name = ref.path if isinstance(ref, Member) else ref.url
-        found = self._gathered.get(name)
+        found = next((row for known in self._gathered if (row := known.get(name))), None)
         if found is not None and found.image is not None:
             return _hashed(self._read(found.image))
         for file in self._digests.seen(name) if isinstance(ref, Member) else ():

@@ -14,7 +14,7 @@ from flows.mixes import Mix
 from flows.rebuilding import score_types
 from manifests.order import hash_keys
 from manifests.recipe import Rule
-from manifests.rules import HUMAN_SCORES, parse
+from manifests.rules import HUMAN_SCORES, TAKEN_DOWN, parse
 
 BATCH_ROWS: Final = 1 << 17
 """Decisions in memory at once."""
@@ -77,7 +77,9 @@ class RulesAlone:
         lost = pl.col("unknown").list.eval(others).list.len() > 0
         default = pl.when(lost).then(pl.lit("unscored")).otherwise(pl.lit("keep"))
         verdict = rule.replace_strict(self.then, default=None, return_dtype=pl.String).fill_null(default)
-        taken = decisions.filter(pl.col("verdict") != "not_taken").with_columns(verdict.alias("machine"))
+        # what is taken down is shown to nobody
+        asked = (pl.col("verdict") != "not_taken") & ~pl.col("reasons").list.contains(TAKEN_DOWN)
+        taken = decisions.filter(asked).with_columns(verdict.alias("machine"))
         return taken.with_columns(pl.concat_str(rule.fill_null(NO_RULE), "machine", separator=":").alias("stratum"))
 
 

@@ -86,7 +86,8 @@ def _make(box: Box, mixes: Sequence[Mix], options: QueueOptions) -> None:
     write_images(box.path, list(images.values()))
     asked = dict(order["asked"].value_counts().iter_rows())
     counts = {verdict: asked.get(verdict, 0) for verdict in ("review", "keep", "drop")}
-    box.finish(QueueIndex(items=order.height, **counts, pictures=len(images), left_out=table.height - order.height))
+    index = QueueIndex(items=order.height, **counts, pictures=len(images), left_out=table.height - order.height)
+    box.finish(index, of=[mix.box for mix in mixes])
 
 
 def _written(mix: Mix, rows: pl.DataFrame, handle: BinaryIO, images: dict[str, Image]) -> pl.DataFrame:

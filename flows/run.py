@@ -9,10 +9,16 @@ from pydantic import BaseModel
 from flows.build import Built, Prepared, RunIndex, Tell, build, finish, prepare
 from flows.execution import execution, open_runner
 from flows.executor import Runner, Steps
+from flows.measured import MeasuredRunner
+from flows.metering import Spent, measured, tally
+from flows.record import Line, Recorder, RunRecord, history, record_path, recording
+from flows.report.went import PAGE, SHOWN, run_page
 from flows.reporting import report
 from flows.settings import cache_bytes
+from flows.since import Since, earlier_run, since, write_since
 from manifests.load import load_recipe
 from manifests.manifest import Counts, DomainCounts
+from shards.files import write_text
 from shards.remote import cut_down
 from shards.store import Store
 
@@ -47,6 +53,12 @@ class Summary(BaseModel):
     domains: Mapping[str, DomainCounts]
     stages: list[StageSummary]
     warnings: list[str]
+    since: Since | None
+    """What is new since the run of this recipe before."""
+    record: str
+    """File that says how the run went, by step and source."""
+    counters: list[Line]
+    """What each step took."""
 
 
 class Finished(NamedTuple):
@@ -106,23 +118,44 @@ def run_with(
     begun: Callable[[], None] = lambda: None,
 ) -> Finished:
     """Build with any runner, write the report, and say where everything is; `begun` is called under the lock."""
-    with store.lock():
+    recipe = prepared.recipe.name
+    with store.lock(), recording(recipe, store) as recorder:
         begun()
         limit = cache_bytes()
         if limit is not None:
             cut_down(store.root, limit)
-        built = build(prepared, store, runner, tell, only=stage, update=update, give_up=give_up)
+
+        def hear(step: str, done: Steps) -> None:
+            recorder.note(step, done)
+            tell(step, done)
+
+        measuring = MeasuredRunner(runner)
+        built = build(prepared, store, measuring, hear, only=stage, update=update, give_up=give_up)
+        recorder.since = since(built, store, earlier_run(store, recipe), whole=stage is None)
         if built.box.done:
             tell("report", Steps(0, 1))
+            _tell(built, store, recorder)
             # the run of this recipe that was asked for last is the one that other commands speak of
-            built.box.finish(RunIndex(digest=built.manifest.digest()))
+            built.box.finish(RunIndex(digest=built.manifest.digest()), of=built.boxes)
         else:
-            finish(built, report(prepared, built, store))
+            with measured("report", main=True):
+                page = report(prepared, built, store)
+                tally(Spent(executed=1))
             tell("report", Steps(1, 0))
-    return Finished(built, _summary(built, store))
+            _tell(built, store, recorder)
+            finish(built, page)
+    return Finished(built, _summary(built, store, recorder.record("done")))
 
 
-def _summary(built: Built, store: Store) -> Summary:
+def _tell(built: Built, store: Store, recorder: Recorder) -> None:
+    """Put what is new and how the run went beside the report, before the index says that the run is whole."""
+    assert recorder.since, "it was compared"
+    write_since(built.box, recorder.since)
+    earlier = history(store, recorder.recipe, SHOWN)
+    write_text(built.box.path / PAGE, run_page(recorder.record("running"), earlier))
+
+
+def _summary(built: Built, store: Store, record: RunRecord) -> Summary:
     done = Steps()
     for steps in built.steps.values():
         done = done.plus(steps)
@@ -148,4 +181,7 @@ def _summary(built: Built, store: Store) -> Summary:
         domains=last.domains,
         stages=stages,
         warnings=built.manifest.warnings,
+        since=record.since,
+        record=str(record_path(store, record)),
+        counters=record.steps,
     )

@@ -21,13 +21,16 @@ from filters.tokens import TokenEstimate
 from flows.executor import Runner, Steps
 from flows.importing import imported_scores
 from flows.leak_sets import Benchmark
+from flows.metering import Spent, Work, add, measured, tally
 from flows.review_scores import Answers, human_columns
+from flows.takedowns import Takedowns
 from manifests.leaks import LEAK_SCORES
-from manifests.rules import HUMAN_SCORES, Scores
+from manifests.rules import HUMAN_SCORES, TAKEN_DOWN, Scores
 from shards.errors import PictureError, RecipeError
 from shards.files import fingerprint, write_table
 from shards.pack import Image, PictureReader
 from shards.picture import Picture, sample
+from shards.remote import withdraw
 from shards.sample import ShardsIndex, read_all, read_samples, sample_path
 from shards.schema import STATE_SUFFIX
 from shards.store import Box, Store
@@ -106,6 +109,7 @@ class FilterSet:
     `criteria`: what its rules may have the judge asked, beside `ALWAYS`; a rule may name any criterion. `answers`: what
     reviewers had said when the run began; what they say while it lasts is for the next one. `apart`: filters whose
     tables are no scores and are not joined with those. `leakage`: benchmarks that samples are held against.
+    `takedowns`: what was taken down in the store when the run began.
     """
 
     samples: tuple[SampleFilter, ...]
@@ -116,6 +120,7 @@ class FilterSet:
     answers: Answers = field(default_factory=dict)
     apart: tuple[Filter, ...] = ()
     leakage: tuple[Benchmark, ...] = ()
+    takedowns: Takedowns | None = None
 
     def scores(self) -> Scores:
         """Every score that a rule of the run may name, with its dtype."""
@@ -125,7 +130,8 @@ class FilterSet:
         published = {f"native_{name}": pl.Float64 for name in self.published}
         imported = dict.fromkeys(self.imported, pl.Float64)
         leaks = LEAK_SCORES if self.leakage else {}
-        return {**found, **ASKABLE, **published, **imported, **leaks, **HUMAN_SCORES}
+        taken = {TAKEN_DOWN: pl.String} if self.takedowns else {}
+        return {**found, **ASKABLE, **published, **imported, **leaks, **taken, **HUMAN_SCORES}
 
     def needed(self, names: Collection[str], *, near_texts: bool = False) -> "FilterSet":
         """The set for a recipe that names these scores: filters on demand run where one of theirs is among them.
@@ -215,19 +221,22 @@ def score_sources(runner: Runner, store: Store, filters: FilterSet, sourced: Map
     for source, shards in sourced.values():
         index = shards.index(ShardsIndex)
         made = [(item, score_box(store, shards, item)) for item in (*filters.samples, *filters.apart, *natives(source))]
-        measured = [(item, score_box(store, shards, item)) for item in filters.pictures]
+        looked = [(item, score_box(store, shards, item)) for item in filters.pictures]
         for number in range(len(index.shards)):
             todo = tuple((item, box) for item, box in made if not _part_done(box, number))
             cached += len(made) - len(todo)
+            add(Work("score text", source.name), Spent(executed=len(todo), cached=len(made) - len(todo)))
             jobs += [ScoreJob(store, shards, number, todo)] if todo else []
         for number in range(_picture_parts(index)):
-            missing = tuple((item, box) for item, box in measured if not _part_done(box, number))
-            cached += len(measured) - len(missing)
+            missing = tuple((item, box) for item, box in looked if not _part_done(box, number))
+            cached += len(looked) - len(missing)
+            add(Work("score pictures", source.name), Spent(executed=len(missing), cached=len(looked) - len(missing)))
             picture_jobs += [PictureJob(store, shards, number, missing)] if missing else []
     runner.map("score text", score_shard, jobs)
     runner.map("score pictures", score_pictures, picture_jobs)
     for source, shards in sourced.values():
-        _finish(store, filters, source, shards)
+        with measured("compact", source.name, main=True):
+            _finish(store, filters, source, shards)
     executed = sum(len(job.todo) for job in jobs) + sum(len(job.todo) for job in picture_jobs)
     return Steps(executed, cached)
 
@@ -249,6 +258,7 @@ def score_shard(job: ScoreJob) -> None:
     """Score one shard with every filter that has not done it yet; columns are read once."""
     read = [item.reads if isinstance(item, Filter) else ("messages",) for item, _ in job.todo]
     batch = read_samples(sample_path(job.shards.path, job.number), sorted({name for names in read for name in names}))
+    tally(Spent(rows=batch.height, bytes=int(batch.estimated_size())))
     texts = None if all(isinstance(item, Filter) for item, _ in job.todo) else read_texts(batch)
     for item, box in job.todo:
         if isinstance(item, Filter):
@@ -265,8 +275,9 @@ def score_pictures(job: PictureJob) -> None:
 
     Conversion proves most pictures without decoding them (shards/picture.py `inspect`), perhaps with another Pillow.
     """
-    table = pl.read_parquet(job.shards.path / "pictures.parquet")
-    part = table[job.number * PICTURES_PER_PART : (job.number + 1) * PICTURES_PER_PART]
+    table = pl.scan_parquet(job.shards.path / "pictures.parquet")
+    part = table.slice(job.number * PICTURES_PER_PART, PICTURES_PER_PART).collect()
+    tally(Spent(rows=part.height, bytes=int(part["size"].sum())))
     reader = PictureReader(str(job.store.root))
     rows: list[list[tuple[float | int | None, ...]]] = [[] for _ in job.todo]
     states: list[str | None] = []
@@ -292,16 +303,16 @@ def _finish(store: Store, filters: FilterSet, source: Source, shards: Box) -> No
     """Compact the parts of every filter of a source into one table; parts go when the table is there."""
     index = shards.index(ShardsIndex)
     for item in (*filters.samples, *filters.apart, *natives(source)):
-        _compact(score_box(store, shards, item), item, len(index.shards))
+        _compact(score_box(store, shards, item), shards, item, len(index.shards))
     for measure in filters.pictures:
-        _compact(score_box(store, shards, measure), measure, _picture_parts(index))
+        _compact(score_box(store, shards, measure), shards, measure, _picture_parts(index))
 
 
 def _picture_parts(index: ShardsIndex) -> int:
     return -(-index.pictures // PICTURES_PER_PART)
 
 
-def _compact(box: Box, item: SampleFilter | PictureFilter, parts: int) -> None:
+def _compact(box: Box, shards: Box, item: SampleFilter | PictureFilter, parts: int) -> None:
     if box.done:
         return
     frames = [pl.read_parquet(_part(box, number)) for number in range(parts)]
@@ -309,9 +320,8 @@ def _compact(box: Box, item: SampleFilter | PictureFilter, parts: int) -> None:
     table = pl.concat(frames) if frames else empty
     write_table(box.path / "scores.parquet", table)
     name, version, parameters = identity(item)
-    box.finish(ScoreIndex(filter=name, parameters=parameters, version=version, rows=table.height))
-    for number in range(parts):
-        _part(box, number).unlink()
+    box.finish(ScoreIndex(filter=name, parameters=parameters, version=version, rows=table.height), of=[shards])
+    withdraw([_part(box, number) for number in range(parts)])
 
 
 def load_scores(store: Store, filters: FilterSet, source: Source, shards: Box) -> pl.DataFrame:

@@ -1,8 +1,9 @@
 """Where things are, when nobody says otherwise."""
 
+import logging
 import os
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from shards.errors import UsageError
 
@@ -12,6 +13,9 @@ CACHE_BYTES_VARIABLE: Final = "VLMIX_CACHE_BYTES"
 CATALOG_VARIABLE: Final = "VLMIX_CATALOG"
 PICTURES_VARIABLE: Final = "VLMIX_PICTURES"
 PRIVATE_VARIABLE: Final = "VLMIX_PRIVATE_HOSTS"
+LOG_VARIABLE: Final = "VLMIX_LOG"
+LOG_FORMATS: Final[tuple[Literal["text", "json"], ...]] = ("text", "json")
+LOG_LEVEL_VARIABLE: Final = "VLMIX_LOG_LEVEL"
 
 
 def default_store() -> str:
@@ -36,6 +40,34 @@ def cache_bytes() -> int | None:
     if not said.isdecimal():
         raise UsageError(f"{CACHE_BYTES_VARIABLE}: expected a number of bytes, found `{said}`")
     return int(said)
+
+
+def log_format() -> Literal["text", "json"]:
+    """The word in `VLMIX_LOG`: how logs are written, `text` or `json`.
+
+    Raises:
+        UsageError: it is another word.
+    """
+    said = os.environ.get(LOG_VARIABLE) or "text"
+    for known in LOG_FORMATS:
+        if said == known:
+            return known
+    raise UsageError(f"{LOG_VARIABLE}: expected `text` or `json`, found `{said}`")
+
+
+def log_level() -> int | None:
+    """The level in `VLMIX_LOG_LEVEL`: debug, info, warning or error; None for the one that the format has.
+
+    Raises:
+        UsageError: it is another word.
+    """
+    said = os.environ.get(LOG_LEVEL_VARIABLE)
+    if not said:
+        return None
+    levels = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+    if said.lower() not in levels:
+        raise UsageError(f"{LOG_LEVEL_VARIABLE}: expected one of {', '.join(levels)}, found `{said}`")
+    return levels[said.lower()]
 
 
 def own_catalogue() -> Path | None:

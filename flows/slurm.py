@@ -210,6 +210,7 @@ def _missing(folder: Path, jobs: int, *, wait: bool) -> list[int]:
 
 def _result(folder: Path, place: int) -> Attempt:
     done: Attempt = pickle.loads(result_path(folder, place).read_bytes())
+    done.told.arrive()
     return done
 
 

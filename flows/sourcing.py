@@ -7,6 +7,7 @@ from typing import NamedTuple
 import polars as pl
 
 from flows.executor import Steps
+from flows.metering import Spent, measured, tally
 from shards.errors import PictureError
 from shards.files import file_sha256, fingerprint
 from shards.sample import ShardsIndex
@@ -53,14 +54,18 @@ def make_shards(job: SourceJob) -> Sourced:
     raw = [digests(file) for file in files]
     scanned = scan_box(store, source, raw)
     steps = _steps(scanned)
-    if not scanned.done:
-        scan(scanned, source, files, raw)
+    with measured("scan", source.name):
+        if not scanned.done:
+            scan(scanned, source, files, raw)
+            tally(Spent(rows=scanned.index(ScanIndex).raw_rows, bytes=sum(file.path.stat().st_size for file in files)))
     refs = pl.read_parquet(scanned.path / "refs.parquet")
-    gathered, gather_steps = _gather(job, scanned, refs, digests)
+    with measured("gather", source.name):
+        gathered, gather_steps = _gather(job, scanned, refs, digests)
     pictures = _pictures_fingerprint(job, refs, gathered, digests)
     digests.save()
     box = convert.shards_box(store, source, scanned.name, pictures)
-    convert_steps = _convert(job, box, files, scanned, gathered)
+    with measured("convert", source.name):
+        convert_steps = _convert(job, box, files, scanned, gathered)
     if job.gated:
         convert.gate(source, box.index(ShardsIndex), scanned.index(ScanIndex).raw_rows)
     return Sourced(scanned, box, steps, gather_steps, convert_steps)
@@ -85,6 +90,8 @@ def _gather(job: SourceJob, scanned: Box, refs: pl.DataFrame, digests: Digests) 
         gather.unpack(box, job.source, archives, wanted)
     elif not box.done:
         download(box, job.source, list(urls.select("ref", "sha256").iter_rows()), job.policy)
+    if steps.executed:
+        tally(Spent(rows=refs.height, bytes=sum(path.stat().st_size for path in box.path.iterdir())))
     return box, steps
 
 
@@ -109,7 +116,15 @@ def _convert(job: SourceJob, box: Box, files: tuple[RawFile, ...], scanned: Box,
     """Counts are shards, so that a resumed run shows what it kept."""
     kept = convert.finished_shards(box)
     if not box.done:
-        pictures = gather.load(gathered) if gathered else {}
+        pictures = gather.load(gathered) if gathered else gather.GatheredByRef()
         mended = gather.repairs(gathered) if gathered else {}
-        convert.convert(box, job.source, files, job.base, pictures, scanned.index(ScanIndex), mended)
+        of = [scanned, gathered] if gathered else [scanned]
+        convert.convert(box, job.source, files, job.base, pictures, scanned.index(ScanIndex), mended, of=of)
+        _tally_converted(box.index(ShardsIndex), kept)
     return Steps(convert.finished_shards(box) - kept, kept)
+
+
+def _tally_converted(index: ShardsIndex, kept: int) -> None:
+    """Count what was converted; rows of shards that an earlier run `kept` are not, quarantined ones and bytes are."""
+    rows = sum(shard.items for shard in index.shards[kept:])
+    tally(Spent(rows=rows, bytes=index.picture_bytes, quarantined=sum(index.quarantined.values())))

@@ -18,6 +18,7 @@ from flows.finding import looping
 from flows.judge_counts import JudgeForecast
 from flows.pricing import JudgePrice, price_lines
 from flows.run import Summary
+from flows.since import since_lines
 from manifests.manifest import Counts
 from manifests.plan import PlannedEntry, take_words
 
@@ -140,6 +141,8 @@ def print_summary(summary: Summary) -> None:
         console.print(f"warning: {warning}")
     done = summary.steps
     console.print(f"steps: {done.executed:,} executed, {done.cached:,} cached")
+    for line in since_lines(summary.since) if summary.since else []:
+        console.print(escape(line), soft_wrap=True)
     console.print(f"digest: {summary.digest}", soft_wrap=True)
     console.print(f"report: {summary.report}", soft_wrap=True)
 

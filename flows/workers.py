@@ -71,6 +71,7 @@ class WorkerPool:
         for left in reversed(range(TRIES)):
             done = self._worker().do(function, job)
             if isinstance(done, Attempt):
+                done.told.arrive()
                 result: Result = done.value()
                 return result
             if self._closing.is_set():

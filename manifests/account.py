@@ -46,6 +46,7 @@ class Told:
     judged: Mapping[str, JudgeCounts] = field(default_factory=dict)
     leakage: Mapping[str, BenchmarkLeaks] = field(default_factory=dict)
     likeness: int | None = None
+    takedown: str | None = None
 
 
 def report(
@@ -89,6 +90,7 @@ def report(
         rules=[rule.model_dump(mode="json") for rule in stage.rules],
         dedup=stage.dedup.model_dump(mode="json"),
         likeness=told.likeness,
+        takedown=told.takedown,
         targets=None if stage.targets is None else stage.targets.model_dump(mode="json"),
         unmet=list(mixture.emission.unmet),
         assumptions=list(recipe.assumptions),

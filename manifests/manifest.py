@@ -10,8 +10,10 @@ from shards.complaint import complaint
 from shards.errors import ConservationError, StoreError
 from shards.files import fingerprint
 
-MANIFEST_VERSION: Final = 2
+MANIFEST_VERSION: Final = 3
+"""Raised with every field: a digest covers all fields, so a manifest without one would be read with another digest."""
 
+_Kind = TypeVar("_Kind", bound=BaseModel)
 _Sum = TypeVar("_Sum", bound=BaseModel)
 
 
@@ -288,6 +290,8 @@ class Manifest(BaseModel):
     dedup: dict[str, JsonValue]
     likeness: int | None = None
     """Version of the comparison of pictures that dedup goes by; null where it makes none."""
+    takedown: str | None = None
+    """Digest of what was taken down in the store when the mixture was made; null where nothing was."""
     targets: dict[str, JsonValue] | None
     unmet: list[str]
     """Targets that limits keep from being met, a sentence each."""
@@ -303,7 +307,13 @@ class Manifest(BaseModel):
 
     def digest(self) -> str:
         """64 hex digits that stand for the whole mixture."""
-        return fingerprint("mixture", self.model_dump(mode="json"))
+        # a mixture of a store without take-downs has the name that it had before there were any
+        silent = {"takedown"} if self.takedown is None else set()
+        return fingerprint("mixture", self.model_dump(mode="json", exclude=silent))
+
+
+class _Versioned(BaseModel):
+    manifest_version: int
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -312,14 +322,20 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         StoreError: it is of another version, or damaged.
     """
-    path = folder / "manifest.json"
+    return _read(folder / "manifest.json", Manifest)
+
+
+def _read(path: Path, kind: type[_Kind]) -> _Kind:
+    data = path.read_bytes()
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        found = _Versioned.model_validate_json(data).manifest_version
+        if found == MANIFEST_VERSION:
+            return kind.model_validate_json(data)
+        why = f"it is of version {found}"
     except ValidationError as error:
-        remedy = "build the mixture again"
-        raise StoreError(
-            f"`{path}` is no manifest of version {MANIFEST_VERSION}: {complaint(error)}; {remedy}"
-        ) from error
+        why = complaint(error)
+    remedy = "run the recipe again: samples, scores and answers are kept"
+    raise StoreError(f"`{path}` is no manifest of version {MANIFEST_VERSION}: {why}; {remedy}")
 
 
 class StageReport(BaseModel):
@@ -355,6 +371,15 @@ class RunManifest(BaseModel):
         """64 hex digits that stand for all mixtures of the run; of a single one, its own digest."""
         digests = [stage.digest for stage in self.stages]
         return digests[0] if len(set(digests)) == 1 else fingerprint("run", digests)
+
+
+def read_run(folder: Path) -> RunManifest:
+    """The manifest in the folder of a finished run.
+
+    Raises:
+        StoreError: it is of another version, or damaged.
+    """
+    return _read(folder / "run.json", RunManifest)
 
 
 def totals(counts: Sequence[Counts], where: str) -> Counts:

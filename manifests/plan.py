@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from manifests.operators import Take
 from manifests.recipe import Dedup, Entry, Recipe, Rule, Stage
-from manifests.rules import Predicate, Scores, compose, parse, with_human
+from manifests.rules import TAKEN_DOWN, Predicate, Scores, compose, parse, with_human, with_takedown
 from manifests.scale import scaled_entry, scaled_targets
 from manifests.take import amount, bounds
 from manifests.targets import Targets
@@ -188,7 +188,7 @@ def _stage(
 ) -> PlannedStage:
     if stage.mixture:
         return replace(earlier[stage.mixture], name=stage.name, epochs=stage.epochs)
-    rules = compose(with_human(stage.rules or recipe.rules, scores))
+    rules = with_takedown(compose(with_human(stage.rules or recipe.rules, scores)), scores)
     _check_names(recipe, stage, rules)
     usable = [entry for entry in stage.entries if sources[stage.name, entry.id].status != "unresolved"]
     targets = stage.targets or recipe.targets
@@ -216,6 +216,8 @@ def _check_names(recipe: Recipe, stage: Stage, rules: tuple[Rule, ...]) -> None:
     names = {rule.name for rule in rules}
     for entry in stage.entries:
         for spared in entry.exempt:
+            if spared.rule == TAKEN_DOWN:
+                raise RecipeError(f"entry `{entry.id}`: no entry is exempt from rule `{TAKEN_DOWN}`")
             if spared.rule not in names:
                 raise RecipeError(f"entry `{entry.id}`: exempt from rule `{spared.rule}`, which its stage has not")
 

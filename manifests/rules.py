@@ -25,6 +25,10 @@ HUMAN: Final = "human"
 HUMAN_SCORES: Final[Scores] = {HUMAN: pl.String, "human_reviewers": pl.Int32, "human_conflict": pl.Boolean}
 """What people say of a sample; rules that read one of these stand first."""
 
+TAKEN_DOWN: Final = "taken_down"
+"""Score that says what of a sample is taken down, and name of the rule that stands before all others where the store
+has a list of take-downs."""
+
 MAX_RULES: Final = 64
 """Rules of a stage: what a row's rules say is one 64-bit word each."""
 
@@ -91,6 +95,19 @@ def with_human(rules: Rules, scores: Scores) -> Rules:
     return rules.model_copy(update={"extends": (HUMAN, *(name for name in rules.extends if name != HUMAN))})
 
 
+def with_takedown(rules: Sequence[Rule], scores: Scores) -> tuple[Rule, ...]:
+    """The rules behind the one that drops what is taken down, where the run knows of any.
+
+    Raises:
+        RecipeError: the recipe has a rule of that name.
+    """
+    if TAKEN_DOWN not in scores:
+        return tuple(rules)
+    if any(rule.name == TAKEN_DOWN for rule in rules):
+        raise RecipeError(f"rule `{TAKEN_DOWN}` is that of the store's take-downs; give yours another name")
+    return (*load_rule_set("takedown"), *rules)
+
+
 def load_rule_set(name: str) -> tuple[Rule, ...]:
     """The rules of a set in manifests/rules.
 
@@ -108,7 +125,7 @@ def load_rule_set(name: str) -> tuple[Rule, ...]:
 
 
 def parse(rules: Sequence[Rule], scores: Scores) -> tuple[Predicate, ...]:
-    """Predicates in order of evaluation; those on what people say stand first.
+    """Predicates in order of evaluation: what is taken down, then those on what people say, then the others.
 
     Raises:
         RecipeError: SQL that does not parse, a score that nobody writes, a predicate that is not one Boolean a row, or
@@ -117,7 +134,13 @@ def parse(rules: Sequence[Rule], scores: Scores) -> tuple[Predicate, ...]:
     if len(rules) > MAX_RULES:
         raise RecipeError(f"{len(rules)} rules in one stage; at most {MAX_RULES}, so join some with OR")
     predicates = [_predicate(rule, scores) for rule in rules]
-    return tuple(sorted(predicates, key=lambda predicate: HUMAN_SCORES.keys().isdisjoint(predicate.scores)))
+    return tuple(sorted(predicates, key=_rank))
+
+
+def _rank(predicate: Predicate) -> int:
+    if predicate.rule.name == TAKEN_DOWN:
+        return 0
+    return 2 if HUMAN_SCORES.keys().isdisjoint(predicate.scores) else 1
 
 
 def _predicate(rule: Rule, scores: Scores) -> Predicate:

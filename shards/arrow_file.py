@@ -80,7 +80,11 @@ class ArrowFile:
         self.size = 0
         """Bytes written."""
         self._begun = 0
-        self._write(_frame()[0])
+        try:
+            self._write(_frame()[0])
+        except OSError:
+            self._file.close()
+            raise
 
     def append(self, data: bytes, sha256: str) -> tuple[int, int]:
         """Add a batch with one picture: its number, and where its bytes begin."""

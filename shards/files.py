@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from blake3 import blake3
 
-from shards.errors import StoreError
+from shards.disk import refused
 from shards.remote import publish
+from shards.temporary import temporary_name
 
-_TEMPORARY = ".tmp"
 _ROW_GROUP = 1 << 17
 """Rows of a row group in files that are written frame by frame: a reader of one key unpacks no more than these."""
 
@@ -32,30 +32,22 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         StoreError: the disk is full, the folder cannot be written, or the store at a URL does not take the file.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}")
+    written = temporary_name(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        with temporary.open("rb") as handle:
+        yield written
+        with written.open("rb") as handle:
             os.fsync(handle.fileno())
-        publish(temporary, path)
-        temporary.replace(path)
+        publish(written, path)
+        written.replace(path)
     except OSError as error:
+        refusal = refused(path, error, begun=written)
         with suppress(OSError):  # the name may be impossible for the same reason as the file itself
-            temporary.unlink(missing_ok=True)
-        remedy = "free space or choose another store with --store; what is finished is kept"
-        raise StoreError(f"cannot write `{path}`: {error.strerror or error}; {remedy}") from error
+            written.unlink(missing_ok=True)
+        raise refusal from error
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        written.unlink(missing_ok=True)
         raise
-
-
-def remove_leftovers(folder: Path) -> int:
-    """Remove the temporary files that killed runs left below `folder`; returns how many. Call under the store lock."""
-    leftovers = [path for path in folder.rglob(f".*{_TEMPORARY}") if path.is_file()]
-    for path in leftovers:
-        path.unlink(missing_ok=True)
-    return len(leftovers)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

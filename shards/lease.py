@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
 from shards.errors import StoreError
@@ -58,8 +58,9 @@ def leased(remote: Remote, *, beat: float = BEAT, stale: float = STALE) -> Itera
     finally:
         done.set()
         thread.join()
-        if _owner(remote.read_all(LEASE)) == mine.owner:
-            remote.drop(LEASE)
+        with suppress(StoreError):  # whoever comes next finds a lease that nobody renews
+            if _owner(remote.read_all(LEASE)) == mine.owner:
+                remote.drop(LEASE)
 
 
 def _take(remote: Remote, mine: _Holder, beat: float, stale: float) -> None:
@@ -68,6 +69,8 @@ def _take(remote: Remote, mine: _Holder, beat: float, stale: float) -> None:
         found = remote.read_all(LEASE)
         if found is None:
             continue
+        if _owner(found) == mine.owner:  # it was written, and the answer that said so was lost
+            return
         if found != seen:
             if seen is not None:
                 raise StoreError(f"store `{remote.url}` is in use by another run{_where(found)}; wait until it ends")

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn
 
 import fsspec
 from pydantic import BaseModel
@@ -90,17 +90,29 @@ class _Pack:
     def __init__(self, store: Path, name: str) -> None:
         self.name = name
         self._replacing = replacing(store / name)
-        self._file = ArrowFile(self._replacing.__enter__())
+        begun = self._replacing.__enter__()
+        try:
+            self._file = ArrowFile(begun)
+        except OSError as error:
+            self._leave(error)
 
     @property
     def full(self) -> bool:
         return self._file.size >= PACK_BYTES
 
     def append(self, data: bytes, sha256: str) -> tuple[int, int]:
-        return self._file.append(data, sha256)
+        try:
+            return self._file.append(data, sha256)
+        except OSError as error:
+            self._file.discard()
+            self._leave(error)
 
     def close(self) -> None:
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as error:
+            self._file.discard()
+            self._leave(error)
         self._replacing.__exit__(None, None, None)
 
     def discard(self) -> None:
@@ -110,6 +122,11 @@ class _Pack:
             self._replacing.__exit__(KeyboardInterrupt, error, None)
         except KeyboardInterrupt:
             return
+
+    def _leave(self, error: OSError) -> NoReturn:
+        """Remove the file that the disk did not take; the error of `replacing` says so."""
+        self._replacing.__exit__(type(error), error, error.__traceback__)
+        raise error
 
 
 ReadRange = Callable[[str, int, int], bytes]

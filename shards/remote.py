@@ -3,7 +3,8 @@
 The folder is an ordinary store with a file `.remote` that names the URL. What is written into a box goes to the URL
 first and gets its name in the folder afterwards, so whatever the folder holds, the URL holds; the index of a box is
 written last at both places, so it means the same at both. A box that the folder lacks is brought when somebody asks
-for it, its picture packs only once they are read often. The folder may be lost or cut down at any time.
+for it, its picture packs only once they are read often; so is what a lost machine finished of a box. The folder may be
+lost or cut down at any time.
 
 Raw files, downloads and digests of files stay on the machine: they are caches of what the publishers have.
 """
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from shards.errors import StoreError, UsageError, VlmixError
+from shards.temporary import temporary_name
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -28,7 +30,19 @@ MARK: Final = ".remote"
 SHARED: Final = ("scans", "pictures", "shards", "scores", "likeness", "mixtures", "runs", "queues", "leakage", "leaks")
 """Kinds of boxes."""
 
-STATE: Final = ("imported", "catalog", "mirrors", "review", "sources.lock")
+GROWING: Final = ("pictures", "shards", "scores", "likeness", "leakage", "leaks")
+"""Kinds whose boxes hold finished parts or answers before they have an index, or never get one."""
+
+STATE: Final = (
+    "imported",
+    "catalog",
+    "mirrors",
+    "review",
+    "exports",
+    "sources.lock",
+    "takedown.jsonl",
+    "removed.jsonl",
+)
 """Files outside boxes that may change; brought anew when the store is locked."""
 
 INDEX: Final = "index.json"
@@ -76,24 +90,46 @@ class Remote:
         self._looked.clear()
 
     def bring(self, box: str) -> None:
-        """Have a box in the folder, without its picture packs, if it is complete there; looks once."""
+        """Have a box in the folder, without its picture packs, as far as it is finished there; looks once.
+
+        Of a box without an index come the files that a run may go on from.
+        """
         if box in self._looked or (self.root / box / INDEX).is_file():
             return
         self._looked.add(box)
-        prefix = box.rpartition("/")[0]
-        found = {path: entry for path, entry in self.entries(prefix).items() if path.startswith(f"{box}/")}
-        index = found.pop(f"{box}/{INDEX}", None)
-        if index is None:
-            return
-        files = [entry for path, entry in sorted(found.items()) if not Path(path).match(_PACK)]
-        self.download([entry for entry in files if not (self.root / entry.path).is_file()])
-        self.download([index])
+        found = {path: entry for path, entry in self.entries(box.rpartition("/")[0]).items() if _lies_in(path, box)}
+        growing = f"{box}/{INDEX}" not in found
+        if growing:
+            found = self._finished_part(box, found)
+        wanted = [found[path] for path in sorted(found, key=_written_last) if not Path(path).match(_PACK)]
+        try:
+            self.download([entry for entry in wanted if not (self.root / entry.path).is_file()])
+        except FileNotFoundError:
+            if not growing:
+                raise
+            # another run has completed the box since; who asks for it next finds the index
+
+    def _finished_part(self, box: str, found: dict[str, Entry]) -> dict[str, Entry]:
+        """Files of a box without an index that are of use; a run may be adding to them.
+
+        A .json file there says that others are finished, which were written before it. A list of many files is no
+        picture of one moment, so such a file counts if it was there before the others were listed.
+        """
+        if box.partition("/")[0] not in GROWING:
+            return {}
+        marks = {path: entry for path, entry in found.items() if path.endswith(".json")}
+        if not marks:
+            return found
+        return {entry.path: entry for entry in self._list(box) if not entry.path.endswith(".json")} | marks
 
     def bring_indexes(self, prefix: str) -> None:
-        """Have every complete box below a prefix such as `runs/demo`."""
-        for path in sorted(self.entries(prefix)):
+        """Have every complete box below a prefix such as `runs/demo`, each as old as it is there."""
+        for path, entry in sorted(self.entries(prefix).items()):
             if path.endswith(f"/{INDEX}"):
                 self.bring(path.removesuffix(f"/{INDEX}"))
+                if entry.changed is not None:
+                    # another machine may have written it again since: it is the latest of its name now
+                    os.utime(self.root / path, (entry.changed, entry.changed))
 
     def bring_state(self) -> None:
         """Have the files that may change as they are there; what the folder has besides is kept."""
@@ -108,7 +144,7 @@ class Remote:
         """
         if not entries:
             return
-        temporary = [self._temporary(self.root / entry.path) for entry in entries]
+        temporary = [temporary_name(self.root / entry.path) for entry in entries]
         sources = [self._at(entry.path) for entry in entries]
         try:
             for target in temporary:
@@ -151,6 +187,12 @@ class Remote:
         with suppress(FileNotFoundError):
             self._ask("remove", lambda: self._filesystem().rm(self._at(path)))
 
+    def drop_all(self, paths: Sequence[str]) -> None:
+        """Remove files, as many as a request takes at a time; those that are not there do not matter."""
+        if paths:
+            with suppress(FileNotFoundError):
+                self._ask("remove", lambda: self._filesystem().rm([self._at(path) for path in paths]))
+
     def upload(self, file: Path, path: str) -> None:
         """Put a file of this machine at a path relative to the store; it appears there whole or not at all.
 
@@ -182,9 +224,6 @@ class Remote:
             os.utime(temporary, (entry.changed, entry.changed))
         temporary.replace(self.root / entry.path)
 
-    def _temporary(self, path: Path) -> Path:
-        return path.with_name(f".{path.name}.{os.getpid()}.tmp")
-
     def _at(self, path: str) -> str:
         """The path as the file system of the URL wants it."""
         return f"{self.url.partition('://')[2]}/{path}".rstrip("/")
@@ -208,13 +247,22 @@ class Remote:
         raise AssertionError
 
 
+def _lies_in(path: str, box: str) -> bool:
+    return path.startswith(f"{box}/")
+
+
+def _written_last(path: str) -> tuple[bool, bool, str]:
+    """Key that puts what speaks of other files behind them, and the index last."""
+    return path.endswith(f"/{INDEX}"), path.endswith(".json"), path
+
+
 def _passing(error: Exception) -> bool:
     """Whether a failure may be gone the next time: anything but a refusal of who asks or what is asked for."""
     refused = isinstance(error, FileNotFoundError | PermissionError | TypeError | ValueError)
     return not refused and not any(word in _told(error) for word in (*_WHO, *_MAY))
 
 
-_WHO: Final = ("credential", "invalidaccesskey", "signature", "token has expired")
+_WHO: Final = ("credential", "access key", "invalidaccesskey", "signature", "token has expired")
 _MAY: Final = ("accessdenied", "access denied", "forbidden", "permission")
 
 
@@ -284,6 +332,16 @@ def publish(file: Path, path: Path) -> None:
     if found:
         remote, relative = found
         remote.upload(file, relative)
+
+
+def withdraw(files: Sequence[Path]) -> None:
+    """Remove files of one box that a finished file stands in for, at the URL first."""
+    found = _inside(files[0].absolute()) if files else None
+    if found:
+        remote, _ = found
+        remote.drop_all([file.absolute().relative_to(remote.root).as_posix() for file in files])
+    for file in files:
+        file.unlink(missing_ok=True)
 
 
 def _inside(path: Path) -> tuple[Remote, str] | None:

@@ -8,33 +8,47 @@
     leakage/BENCHMARK/FP  hashes of an evaluation set               flows/leak_index.py
     leaks/SOURCE/FP       what a source holds of one                flows/leaking.py
     mixtures/RECIPE.STAGE/FP   decisions, clusters, ids, manifest, report
-    runs/RECIPE/FP        run manifests
+    runs/RECIPE/FP        run manifests, reports, what is new      flows/run.py
+    history/RECIPE/TIME-RUN.json   how runs of this machine went    flows/record.py
     queues/RECIPE.STAGE/FP     items for people                     flows/reviewing.py
     review/answers.jsonl  what people said; grows                   review/answer.py
     imported/SOURCE/NAME.parquet   ratings of others            flows/importing.py
     mirrors/NAME.json     where registered mirrors lie on this machine
     raw/REPO/COMMIT       files from the hub                        sources/hub.py
     downloads/SOURCE/FP   files by address                          sources/direct.py
+    exports/ID.json       where exports were written                flows/exports.py
     sources.lock          what the first fetch found                sources/lock.py
+    takedown.jsonl        what may be emitted no more; grows        flows/takedown.py
+    removed.jsonl         boxes that were removed                   shards/removed.py
 
-A box is done when its `index.json` exists; that file is written last.
+A box is done when its `index.json` exists; that file is written last, and names the boxes that it was made from.
 """
 
 import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
 from pydantic import BaseModel
 
+from shards.disk import check_writable
 from shards.errors import StoreError
-from shards.files import remove_leftovers, write_text
+from shards.files import write_text
 from shards.lease import leased
-from shards.remote import INDEX, remote_of
+from shards.remote import INDEX, SHARED, STATE, Remote, remote_of
+from shards.removed import drop_removed
+from shards.temporary import remove_dead, temporaries
 
 Index = TypeVar("Index", bound=BaseModel)
+
+MADE_FROM: Final = "made_from"
+"""Field of an index: names of the boxes that a box was made from."""
+
+_MILLISECOND: Final = 1_000_000
 
 _NAME_DIGITS: Final = 20
 """Hex digits of a fingerprint in a folder name: 80 bits, no clash to be expected below 10^11 boxes."""
@@ -64,9 +78,13 @@ class Box:
         """What the box says about itself; the box must be done."""
         return model.model_validate_json((self.path / INDEX).read_bytes())
 
-    def finish(self, index: BaseModel) -> None:
-        """Write the index and with it declare the box complete."""
-        write_text(self.path / INDEX, index.model_dump_json(indent=1) + "\n")
+    def finish(self, index: BaseModel, *, of: Iterable["Box"] = ()) -> None:
+        """Write the index and with it declare the box complete; `of` are the boxes that it was made from."""
+        body = json.loads(index.model_dump_json())
+        names = sorted({box.name for box in of})
+        written = {**body, MADE_FROM: names} if names else body
+        write_text(self.path / INDEX, json.dumps(written, indent=1, ensure_ascii=False) + "\n")
+        _put_last(self.path / INDEX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +119,10 @@ class Store:
         return sorted(there | {path.parents[1].name for path in (self.root / kind).glob(f"*/*/{INDEX}")})
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, *, clear: bool = True) -> Iterator[None]:
         """Hold the store alone; the kernel frees the lock when the process dies.
 
-        A store at a URL is held by a lease as well, see `shards.lease`.
+        A store at a URL is held by a lease as well, see `shards.lease`. `clear`: temporary files of dead writers go.
 
         Raises:
             StoreError: another run holds it, or the folder cannot be written.
@@ -121,15 +139,40 @@ class Store:
             except BlockingIOError as error:
                 remedy = "wait until it ends, or use another store with --store"
                 raise StoreError(f"store `{self.root}` is in use by another run; {remedy}") from error
-            remove_leftovers(self.root)
-            remote = remote_of(self.root)
-            if remote is None:
+            check_writable(self.root, (*SHARED, *STATE))
+            with _clearing(self.root) if clear else nullcontext(), _leasing(remote_of(self.root)):
                 yield
-                return
-            with leased(remote):
-                remote.forget()
-                remote.bring_state()
-                yield
+
+
+@contextmanager
+def _clearing(root: Path) -> Iterator[None]:
+    """Remove temporary files of dead writers; of those that still live at the end, if they are dead by then."""
+    writing = remove_dead(temporaries(root))
+    try:
+        yield
+    finally:
+        remove_dead(writing)
+
+
+@contextmanager
+def _leasing(remote: Remote | None) -> Iterator[None]:
+    """Hold the store at a URL that a working folder stands for, if it stands for one."""
+    if remote is None:
+        yield
+        return
+    with leased(remote):
+        remote.forget()
+        remote.bring_state()
+        drop_removed(remote.root, remote)
+        yield
+
+
+def _put_last(index: Path) -> None:
+    """Give an index a later time than those of its kind and name have, whatever the clock says; `latest` goes by it."""
+    others = [other for other in index.parents[1].glob(f"*/{INDEX}") if other != index]
+    newest = max((other.stat().st_mtime_ns for other in others), default=0)
+    if index.stat().st_mtime_ns <= newest:
+        os.utime(index, ns=(newest + _MILLISECOND, newest + _MILLISECOND))
 
 
 def _completed(box: Box) -> tuple[int, str]:

@@ -2,23 +2,35 @@
 
 import hashlib
 import json
-from collections import ChainMap, Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from shards.errors import GateError, PictureError
-from shards.files import canonical_json, fingerprint, write_bytes, write_table
+from shards.files import canonical_json, fingerprint, table_writer, write_bytes, write_table
 from shards.pack import Image, PackWriter
 from shards.picture import inspect
-from shards.sample import SampleRow, ShardCounts, ShardsIndex, read_all, read_samples, sample_path, write_samples
+from shards.sample import (
+    IMAGE_COLUMNS,
+    SampleRow,
+    ShardCounts,
+    ShardsIndex,
+    read_all,
+    read_samples,
+    sample_path,
+    write_samples,
+)
 from shards.schema import IMAGE_MARKER, QUARANTINE, VIDEO_MARKER
 from shards.store import Box, Store
-from sources.gather import MAX_PICTURE_BYTES, Gathered, refer
+from sources.gather import MAX_PICTURE_BYTES, Gathered, GatheredByRef, refer
+from sources.places import Places
 from sources.raw import RawFile, picture_file
 from sources.record import Defect, Embedded, Member, PictureRef, Record
 from sources.scan import ScanIndex, read_items, reading_fingerprint
@@ -26,6 +38,9 @@ from sources.spec import Source
 
 SHARD_ITEMS: Final = 2048
 """Samples and quarantined rows per shard: small enough that a killed run repeats seconds, large enough to compress."""
+
+_ROWS: Final = 1 << 15
+"""Pictures of a row group of their table: who reads some of them reads no more than these."""
 
 _VERSION: Final = 1
 _OURS: Final = frozenset({"locator", "native", "repairs"})
@@ -56,9 +71,12 @@ class Pictures:
 
     source: Source
     root: Path
-    gathered: Mapping[str, Gathered]
+    gathered: GatheredByRef
     packs: PackWriter
-    stored: MutableMapping[str, Image]
+    before: Places
+    """Pictures that are stored already, by SHA-256."""
+    stored: dict[str, Image] = field(default_factory=dict)
+    """Pictures that were stored since, by SHA-256."""
     members: dict[str, Gathered] = field(default_factory=dict)
 
     def __call__(self, ref: PictureRef) -> Image:
@@ -74,8 +92,9 @@ class Pictures:
         return _image(self.gathered.get(ref.url) or Gathered(ref.url, None, "picture_missing", "never downloaded"))
 
     def _member(self, path: str) -> Gathered:
-        if path in self.gathered:
-            return self.gathered[path]
+        gathered = self.gathered.get(path)
+        if gathered:
+            return gathered
         if path not in self.members:
             try:
                 self.members[path] = self._read(path)
@@ -97,12 +116,13 @@ class Pictures:
 
     def _store(self, data: bytes) -> Image:
         sha256 = hashlib.sha256(data).hexdigest()
-        if sha256 not in self.stored:
+        known = self.stored.get(sha256) or self.before.get(sha256)
+        if known is None:
             try:
-                self.stored[sha256] = self.packs.add(data, sha256, inspect(data))
+                known = self.stored[sha256] = self.packs.add(data, sha256, inspect(data))
             except PictureError as error:
                 raise Unrepresentable(error.reason, str(error)) from error
-        return self.stored[sha256]
+        return known
 
 
 def _image(gathered: Gathered) -> Image:
@@ -125,31 +145,35 @@ def convert(
     source: Source,
     files: tuple[RawFile, ...],
     base: Path,
-    gathered: Mapping[str, Gathered],
+    gathered: GatheredByRef,
     scan: ScanIndex,
     repairs: Mapping[str, int] | None = None,
+    *,
+    of: Iterable[Box] = (),
 ) -> None:
     """Write the shards of a source; shards that a killed run finished are kept.
 
-    `repairs` are those that were made before, see `sources.gather.repairs`; the index counts them with its own.
+    `repairs` are those that were made before, see `sources.gather.repairs`; the index counts them with its own. `of`
+    are the boxes that the samples are made from.
     """
     done = _finished(box)
     stored = _stored(box, len(done))
-    items = islice(read_items(source, files), sum(shard.items for shard in done), None)
+    first = sum(shard.items for shard in done)
+    items = islice(read_items(source, files), first, None)
     while True:
         number = len(done)
         with PackWriter(box.store, box.name, f"pictures-{number:05d}") as packs:
             # the next shards know of the pictures that samples refer to, which is what a restarted run can find out
-            pictures = Pictures(source, base / source.root, gathered, packs, ChainMap({}, stored))
-            first = sum(shard.items for shard in done)
+            pictures = Pictures(source, base / source.root, gathered, packs, stored)
             shard = _fill(source, enumerate(islice(items, SHARD_ITEMS), first), pictures, scan.named)
         if not shard.items and done:
             break
-        stored |= _own(box, (image for sample in shard.samples for image in sample.images))
+        stored.update(_own(box, (image for sample in shard.samples for image in sample.images)))
         done.append(_write(box, number, shard))
+        first += shard.items
         if shard.items < SHARD_ITEMS:
             break
-    box.finish(_summary(box, source, done, repairs or {}))
+    box.finish(_summary(box, source, done, repairs or {}), of=of)
 
 
 def _fill(
@@ -232,14 +256,16 @@ def finished_shards(box: Box) -> int:
     return len(_finished(box))
 
 
-def _stored(box: Box, shards: int) -> dict[str, Image]:
+def _stored(box: Box, shards: int) -> Places:
     """Pictures in the packs of finished shards, by SHA-256."""
     groups = (read_samples(sample_path(box.path, number), ["images"])["images"] for number in range(shards))
-    return _own(box, (Image(**image) for shard in groups for group in shard for image in group))
+    places = Places()
+    places.update(_own(box, (Image(**image) for shard in groups for group in shard for image in group)))
+    return places
 
 
-def _own(box: Box, images: Iterable[Image]) -> dict[str, Image]:
-    return {image.sha256: image for image in images if image.pack.startswith(f"{box.name}/")}
+def _own(box: Box, images: Iterable[Image]) -> Iterator[tuple[str, Image]]:
+    return ((image.sha256, image) for image in images if image.pack.startswith(f"{box.name}/"))
 
 
 def _summary(box: Box, source: Source, done: list[ShardCounts], before: Mapping[str, int]) -> ShardsIndex:
@@ -249,8 +275,7 @@ def _summary(box: Box, source: Source, done: list[ShardCounts], before: Mapping[
             repairs.update(json.loads(meta).get("repairs", ()))
     quarantine = read_quarantine(box, len(done))
     write_table(box.path / "quarantine.parquet", quarantine)
-    pictures = _distinct_pictures(box)
-    write_table(box.path / "pictures.parquet", pictures)
+    pictures, picture_bytes = _write_distinct_pictures(box)
     reasons = quarantine.group_by("reason").len().sort("reason")
     items = sum(shard.items for shard in done)
     return ShardsIndex(
@@ -260,8 +285,8 @@ def _summary(box: Box, source: Source, done: list[ShardCounts], before: Mapping[
         samples=sum(shard.samples for shard in done),
         quarantined=dict(reasons.iter_rows()),
         repairs=dict(sorted(repairs.items())),
-        pictures=pictures.height,
-        picture_bytes=int(pictures["size"].sum()),
+        pictures=pictures,
+        picture_bytes=picture_bytes,
         shards=done,
     )
 
@@ -271,11 +296,41 @@ def read_quarantine(box: Box, shards: int) -> pl.DataFrame:
     return pl.concat([pl.read_parquet(box.path / f"quarantine-{number:05d}.parquet") for number in range(shards)])
 
 
-def _distinct_pictures(box: Box) -> pl.DataFrame:
-    """The IMAGE fields of every distinct picture, in order of first use."""
-    images = pl.concat(list(read_all(box.path, ["images"])))
-    exploded = images.explode("images").drop_nulls().unnest("images")
-    return exploded.unique("sha256", keep="first", maintain_order=True)
+def _write_distinct_pictures(box: Box) -> tuple[int, int]:
+    """Write the IMAGE fields of every distinct picture, in order of first use; how many, and their bytes."""
+    first = _first_uses(np.concatenate([_halves(frame["sha256"]) for frame in _used_pictures(box)]))
+    number, size, end = 0, 0, 0
+    with table_writer(box.path / "pictures.parquet", pl.Schema(IMAGE_COLUMNS)) as write:
+        for frame in _used_pictures(box):
+            own = frame.filter(first[end : end + frame.height])
+            write(own)
+            number, size, end = number + own.height, size + int(own["size"].sum()), end + frame.height
+    return number, size
+
+
+def _used_pictures(box: Box) -> Iterator[pl.DataFrame]:
+    """The IMAGE fields of every picture of every sample, some shards at a time."""
+    frames: list[pl.DataFrame] = []
+    for frame in chain(read_all(box.path, ["images"]), [None]):
+        if frame is not None:
+            frames.append(frame.explode("images").drop_nulls().unnest("images").cast(pl.Schema(IMAGE_COLUMNS)))
+        if frames and (frame is None or sum(each.height for each in frames) >= _ROWS):
+            yield pl.concat(frames)
+            frames = []
+
+
+def _halves(shas: pl.Series) -> npt.NDArray[np.uint64]:
+    """(n, 2) the first 16 bytes of SHA-256: a quarter of the text, and none of it is equal by chance."""
+    return np.frombuffer(bytes.fromhex("".join(shas)), np.uint64).reshape(-1, 4)[:, :2]
+
+
+def _first_uses(halves: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    """(n,) whether no row before is the same; sorted by hand, since polars takes ten times the memory for it."""
+    order = np.lexsort((halves[:, 1], halves[:, 0]))
+    ordered = halves[order]
+    first = np.ones(len(halves), np.bool_)
+    first[order[1:]] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    return first
 
 
 def gate(source: Source, index: ShardsIndex, rows: int) -> None:

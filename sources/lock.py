@@ -39,6 +39,15 @@ def locked_commit(lock: Path, repo: str, branch: str) -> str | None:
     return _read(lock)[0].get(repo, {}).get(branch)
 
 
+def locked_commits(lock: Path) -> set[str]:
+    """Every commit in the lock file.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    return {commit for branches in _read(lock)[0].values() for commit in branches.values()}
+
+
 def lock_commit(lock: Path, repo: str, branch: str, commit: str) -> None:
     """Write down where a branch was found. Call under the store's lock, from one thread at a time."""
     branches, files = _read(lock)

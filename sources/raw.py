@@ -15,7 +15,7 @@ from sources.spec import Source
 
 PICTURE_FOLDER = "picture_folder"
 _WILDCARDS = frozenset("*?[")
-_ALGORITHM = "blake3"
+_ALGORITHM = "blake3 by size, change and inode change"
 _NUMBERS = re.compile(r"(\d+)")
 
 
@@ -48,24 +48,29 @@ class RawContent(BaseModel):
 
 
 class Digests:
-    """BLAKE3 of files, remembered by path, size and modification time so that unchanged files are read once."""
+    """BLAKE3 of files, remembered by path, size and times so that unchanged files are read once.
+
+    Times are only told apart, never compared: a clock or a publisher may set them back or ahead. A file that is written
+    with the size and modification time that it had before has another time of inode change, which nobody can set.
+    """
 
     def __init__(self, cache: Path) -> None:
         self._cache = cache
-        self._known: dict[str, tuple[int, int, str]] = {}
+        self._known: dict[str, tuple[int, int, int, str]] = {}  # by path: state, digest
         if cache.is_file():
             known = json.loads(cache.read_text()).get(_ALGORITHM, {})
-            self._known = {path: (size, time, digest) for path, (size, time, digest) in known.items()}
+            self._known = {path: (size, time, moved, digest) for path, (size, time, moved, digest) in known.items()}
         self._changed = False
 
     def __call__(self, file: RawFile) -> RawContent:
         """Digest of the file's bytes as they are."""
         stat = file.path.stat()
         path = str(file.path.absolute())
-        size, time, digest = self._known.get(path, (-1, -1, ""))
-        if (size, time) != (stat.st_size, stat.st_mtime_ns):
+        state = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        *known, digest = self._known.get(path, (-1, -1, -1, ""))
+        if (*known,) != state:
             digest = file_blake3(file.path)
-            self._known[path] = (stat.st_size, stat.st_mtime_ns, digest)
+            self._known[path] = (*state, digest)
             self._changed = True
         return RawContent(name=file.name, blake3=digest, size=stat.st_size)
 

@@ -25,7 +25,9 @@ def prefect(*arguments: str, env: Mapping[str, str], cwd: Path = ROOT) -> subpro
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a process and its children."""
+    """End a process and its children, if they are there."""
+    if process.poll() is not None:
+        return
     os.killpg(process.pid, signal.SIGTERM)
     try:
         process.wait(30)
@@ -36,7 +38,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def prefect_server(home: Path) -> Iterator[dict[str, str]]:
-    """A server with its data in `home`; gives the variables that point a client to it."""
+    """A server with its data in `home`, and its process group in `home/group`; gives the variables of its clients."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -46,6 +48,7 @@ def prefect_server(home: Path) -> Iterator[dict[str, str]]:
         process = subprocess.Popen(
             command, env=environment(variables), cwd=ROOT, stdout=log, stderr=log, start_new_session=True
         )
+        (home / "group").write_text(str(process.pid))
         try:
             api = f"http://127.0.0.1:{port}/api"
             _wait_until_healthy(process, api)

@@ -1,12 +1,17 @@
-"""A server that speaks S3 (moto's) in a process of its own; it may have the bad days that real ones have."""
+"""A server that speaks S3 (moto's) in a process of its own; it may have the bad days that real ones have.
+
+It counts the bytes of files that it sends, and may ask who somebody is, and what that one may do.
+"""
 
 import itertools
+import json
 import os
+import re
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +19,8 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 BUCKET = "mixes"
+CONTROL = "/-"
+"""Requests below this path are for the server of the tests, and no bucket is called so."""
 ERRORS = {"slow_down": ("503 Slow Down", "SlowDown"), "internal": ("500 Internal Server Error", "InternalError")}
 
 
@@ -27,6 +34,53 @@ class S3:
     def store(self, name: str) -> str:
         return f"s3://{BUCKET}/{name}"
 
+    @contextmanager
+    def failing(self, fault: str, every: int, of: str = "-") -> Iterator[None]:
+        """Give each `every`-th request of a kind (`list`, `get`, `put`, `delete`; all) a fault.
+
+        It is one of `ERRORS`, or `cut` for half an answer.
+        """
+        self._ask("PUT", f"{CONTROL}/{fault}/{every}/{of}")
+        try:
+            yield
+        finally:
+            self._ask("PUT", f"{CONTROL}/-/0/-")
+
+    def sent(self) -> int:
+        """Bytes of answers to requests for files so far."""
+        return int(self._ask("GET", f"{CONTROL}/sent"))
+
+    def person(self, name: str, may: Sequence[str] = ()) -> dict[str, str]:
+        """Somebody whom the server knows, and their credentials; takes two requests, and one for what they `may`."""
+        from botocore.session import get_session
+
+        known = self.environment(Path())
+        client = get_session().create_client(
+            "iam",
+            region_name=known["AWS_DEFAULT_REGION"],
+            endpoint_url=known["AWS_ENDPOINT_URL"],
+            aws_access_key_id=known["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=known["AWS_SECRET_ACCESS_KEY"],
+        )
+        client.create_user(UserName=name)
+        key = client.create_access_key(UserName=name)["AccessKey"]
+        if may:
+            statement = {"Effect": "Allow", "Action": list(may), "Resource": "*"}
+            policy = {"Version": "2012-10-17", "Statement": [statement]}
+            client.put_user_policy(UserName=name, PolicyName=name, PolicyDocument=json.dumps(policy))
+        return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+
+    def _ask(self, method: str, path: str) -> bytes:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            data: bytes = answer.read()
+        return data
+
+    def names(self, prefix: str) -> list[str]:
+        """Files below a prefix, such as `twice/scores/`; at most 1,000."""
+        found = self._ask("GET", f"/{BUCKET}?list-type=2&prefix={prefix}").decode()
+        return re.findall(r"<Key>(.*?)</Key>", found)
+
     def environment(self, cache: Path) -> dict[str, str]:
         return {
             "AWS_ACCESS_KEY_ID": "nobody",
@@ -39,34 +93,40 @@ class S3:
 
 
 @contextmanager
-def running(port_file: Path, *, fault: str = "", every: int = 0) -> Iterator[S3]:
-    """Start a server; each `every`-th request gets `fault`: one of `ERRORS`, or `cut` for half an answer."""
-    command = [sys.executable, str(Path(__file__)), str(port_file), fault, str(every)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def running(port_file: Path, *, strangers: int | None = None) -> Iterator[S3]:
+    """Start a server; it answers so many requests of people whom it does not know, None: all of them."""
+    command = [sys.executable, str(Path(__file__)), str(port_file)]
+    variables = {} if strangers is None else {"INITIAL_NO_AUTH_ACTION_COUNT": str(strangers)}
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **variables}
+    )
     try:
         while not port_file.is_file():
             assert process.poll() is None, "the server ended before it began"
             time.sleep(0.05)
         port = int(port_file.read_text())
-        request = urllib.request.Request(f"http://127.0.0.1:{port}/{BUCKET}", method="PUT")
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            assert answer.status == 200
-        yield S3(port, process)
+        server = S3(port, process)
+        server._ask("PUT", f"/{BUCKET}")
+        yield server
     finally:
         process.kill()
         process.wait()
 
 
 class Faulty:
-    """The server, but for every n-th request; making the bucket does not count."""
+    """The server, but for every n-th request of a kind."""
 
-    def __init__(self, app: Any, fault: str, every: int) -> None:
-        self._app, self._fault, self._every = app, fault, every
-        self._number = itertools.count()
+    def __init__(self, app: Any) -> None:
+        self._app, self._fault, self._every, self._of = app, "", 0, ""
+        self._number, self._sent = itertools.count(), 0
 
     def __call__(self, about: Mapping[str, Any], begin: Any) -> Iterable[bytes]:
-        if not self._every or next(self._number) % self._every != self._every - 1:
-            return self._app(about, begin)
+        if about["PATH_INFO"].startswith(CONTROL):
+            begin("200 OK", [])
+            return [self._told(about["PATH_INFO"].split("/")[2:])]
+        kind = _kind(about)
+        if not self._every or self._of not in ("-", kind) or next(self._number) % self._every != self._every - 1:
+            return self._counted(kind, self._app(about, begin))
         if self._fault == "cut":
             return self._cut(about, begin)
         about["wsgi.input"].read(int(about.get("CONTENT_LENGTH") or 0))
@@ -74,17 +134,37 @@ class Faulty:
         begin(status, [("Content-Type", "application/xml")])
         return [f"<Error><Code>{code}</Code><Message>please wait</Message></Error>".encode()]
 
+    def _told(self, words: list[str]) -> bytes:
+        if words != ["sent"]:
+            self._fault, every, self._of = words
+            self._every, self._number = int(every), itertools.count()
+        return str(self._sent).encode()
+
+    def _counted(self, kind: str, answer: Iterable[bytes]) -> Iterable[bytes]:
+        data = b"".join(answer)
+        self._sent += len(data) if kind == "get" else 0
+        return [data]
+
     def _cut(self, about: Mapping[str, Any], begin: Any) -> Iterator[bytes]:
         body = b"".join(self._app(about, begin))
         yield body[: len(body) // 2]
         raise ConnectionAbortedError
 
 
-def main(port_file: Path, fault: str, every: int) -> None:
+def _kind(about: Mapping[str, Any]) -> str:
+    """What a request is about: a list or whether there is a file, or one that is read, written or removed."""
+    if about["REQUEST_METHOD"] == "DELETE" or "delete" in about["QUERY_STRING"].split("&"):
+        return "delete"
+    if about["REQUEST_METHOD"] in ("PUT", "POST"):
+        return "put"
+    return "list" if about["REQUEST_METHOD"] == "HEAD" or "list-type" in about["QUERY_STRING"] else "get"
+
+
+def main(port_file: Path) -> None:
     from moto.server import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
-    app = Faulty(DomainDispatcherApplication(create_backend_app), fault, every)
+    app = Faulty(DomainDispatcherApplication(create_backend_app))
     server = make_server("127.0.0.1", 0, app, threaded=True)
     temporary = port_file.with_suffix(f".{os.getpid()}")
     temporary.write_text(str(server.server_port))
@@ -93,4 +173,4 @@ def main(port_file: Path, fault: str, every: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    main(Path(sys.argv[1]))

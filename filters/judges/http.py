@@ -26,6 +26,7 @@ from filters.judges.layout import LAYOUT, Layout, Prompt, load_layout, read_answ
 from filters.judges.likelihood import Conversation, Likelihood, Told, conversation, weighed
 from filters.judges.model import wording_sha256
 from filters.judges.replicas import Replica, Replicas
+from filters.judges.usage import note_failure
 from filters.judges.vision import Sight, data_url, picture_prompt, shown
 from filters.judges.wire import (
     Json,
@@ -49,6 +50,8 @@ _Found = TypeVar("_Found")
 
 _LOG: Final = logging.getLogger(__name__)
 _POLL_S: Final = 0.05
+_MESSAGE: Final = 200
+"""Characters of a server's message that are shown."""
 _AGAIN: Final = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 _WRONG: Final = {
     HTTPStatus.UNAUTHORIZED: f"expects a key in `{API_KEY}`",
@@ -285,6 +288,7 @@ class _Call(Generic[_Found]):
 
     def _failed(self, replica: Replica, asked_at: float, why: str, wish: float = 0.0) -> None:
         count("failed", why)
+        note_failure()
         self._replicas.failed(replica, asked_at=asked_at, now=time.monotonic(), wish=wish)
 
     def _read(self, replica: Replica, answer: httpx.Response, question: _Question[_Found]) -> _Found | None:
@@ -293,7 +297,7 @@ class _Call(Generic[_Found]):
         if not answer.is_success:
             # this row alone: the server works, and would say the same another time
             count("refused", str(answer.status_code))
-            _LOG.warning("judge `%s`: refused a prompt: %.300s", self._judge.model, answer.text)
+            _LOG.warning("judge `%s`: refused a prompt: %s", self._judge.model, _reason(answer))
             return None
         try:
             found = question.read(answer.content)
@@ -306,6 +310,15 @@ class _Call(Generic[_Found]):
                 "serve the model with vLLM, or say `api: chat`"
             )
         return found
+
+
+def _reason(answer: httpx.Response) -> str:
+    """Status and message of a refusal; no more of the answer, for some servers send the prompt back."""
+    try:
+        message = str(answer.json()["error"]["message"])[:_MESSAGE]
+    except (ValueError, KeyError, TypeError):
+        return str(answer.status_code)
+    return f"{answer.status_code}, {message}"
 
 
 def _wish(answer: httpx.Response) -> float:

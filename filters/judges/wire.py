@@ -41,11 +41,12 @@ class _Details(BaseModel):
 
 class _Usage(BaseModel):
     prompt_tokens: int
+    completion_tokens: int = 1
     prompt_tokens_details: _Details | None = None
 
     def noted(self) -> None:
         details = self.prompt_tokens_details
-        note(self.prompt_tokens, None if details is None else details.cached_tokens)
+        note(self.prompt_tokens, None if details is None else details.cached_tokens, self.completion_tokens)
 
 
 class _Choice(BaseModel):

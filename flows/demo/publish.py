@@ -31,13 +31,17 @@ def publish(root: Path, seed: int = 0, *, scale: float = 1.0) -> None:
         scale: share of the full number of rows; every kind of defect occurs at least once.
 
     Raises:
-        OSError: `root` holds other files.
+        OSError: `root` holds other files, or the disk is full or cannot be written.
     """
     if (root / "truth.parquet").is_file():
         return
     partial = root.with_name(f".{root.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    truth = [asdict(line) for publisher in PUBLISHERS for line in publisher(partial, seed, scale)]
-    pq.write_table(pa.Table.from_pylist(truth, TRUTH), partial / "truth.parquet")
+    try:
+        partial.mkdir(parents=True)
+        truth = [asdict(line) for publisher in PUBLISHERS for line in publisher(partial, seed, scale)]
+        pq.write_table(pa.Table.from_pylist(truth, TRUTH), partial / "truth.parquet")
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     partial.replace(root)

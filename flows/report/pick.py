@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from flows.report.view import StageView
+from manifests.rules import TAKEN_DOWN
 
 DROPPED: Final = 20
 REVIEWED: Final = 12
@@ -76,7 +77,8 @@ def pick(stage: StageView) -> Picks:
     rows = _with_strata(stage)
     written = rows.filter(pl.col("outcome") == "written").with_columns(stratum="domain")
     return Picks(
-        dropped=_spread(rows.filter(pl.col("verdict") == "drop"), DROPPED),
+        # what is taken down is shown to nobody
+        dropped=_spread(rows.filter(pl.col("verdict") == "drop", ~pl.col("taken_down")), DROPPED),
         reviewed=_spread(rows.filter(pl.col("verdict") == "review"), REVIEWED),
         unscored=_spread(rows.filter(pl.col("verdict") == "unscored"), UNSCORED),
         kept=_spread(written, KEPT),
@@ -99,6 +101,7 @@ def _with_strata(stage: StageView) -> pl.DataFrame:
         _replaced("entry", {entry.id: entry.source for entry in entries}).alias("source"),
         _replaced("entry", {entry.id: entry.domain for entry in entries}).alias("domain"),
         scattered().alias("spread"),
+        pl.col("rule").eq_missing(TAKEN_DOWN).alias("taken_down"),
     )
 
 
@@ -116,8 +119,11 @@ def scattered() -> pl.Expr:
 
 def _spread(rows: pl.DataFrame, most: int) -> tuple[Place, ...]:
     """At most `most` rows: strata take turns, within a stratum sources do; shown in order of stratum and key."""
+    # nobody sorts millions of rows to show a few: later ones of a stratum and source have no turn
+    last = pl.col("spread").bottom_k(most).max().over("stratum", "source")
     chosen = (
-        rows.sort("spread", "entry", "key")
+        rows.filter(pl.col("spread") <= last)
+        .sort("spread", "entry", "key")
         .with_columns(pl.int_range(pl.len()).over("stratum", "source").alias("turn"))
         .sort("turn", "spread", "entry", "key")
         .with_columns(pl.int_range(pl.len()).over("stratum").alias("turn"))

@@ -20,7 +20,7 @@ def render(view: ReportView) -> str:
     own = [page.manifest.totals for page in pages if not page.shared_with]
     total = totals(own, f"report `{view.title}`") if own else Counts()
     return (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(view=view, stages=pages, total=total, ends=stage.endings(total), ledger=stage.ledger(total))
     )
@@ -36,7 +36,8 @@ def _stages(view: ReportView) -> list[stage.StagePage]:
     return pages
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Templates of all pages, with filters that make text of rows harmless."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,

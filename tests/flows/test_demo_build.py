@@ -16,7 +16,9 @@ from shards.store import Store
 
 pytestmark = pytest.mark.integration
 
-SUMMARY = {"mix", "manifest", "report", "digest", "steps", "totals", "domains", "stages", "warnings"}
+SUMMARY = {"mix", "manifest", "report", "digest", "steps", "totals", "domains", "stages", "warnings"} | {
+    *("since", "record", "counters")
+}
 
 
 def mixes(demo: DemoBuild) -> dict[str, Mix]:

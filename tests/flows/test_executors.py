@@ -24,6 +24,7 @@ without_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the extra `ra
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+Counters = dict[str, tuple[int, ...]]
 ROWS = 2200
 """Two shards of chats."""
 
@@ -34,20 +35,27 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def quiet(recipe: Path, vlmix: Vlmix) -> tuple[str, dict[str, bytes]]:
-    """Digest and files of a run in one process."""
+def quiet(recipe: Path, vlmix: Vlmix) -> tuple[str, dict[str, bytes], Counters]:
+    """Digest, files and counters of a run in one process."""
     done = vlmix(
         "run", "build-sft-mix", "--recipe", recipe, "--store", recipe.parent / "one", "--workers", "1", "--json"
     )
     assert done.code == 0, done.err
-    return done.document["digest"], files(recipe.parent / "one")
+    return done.document["digest"], files(recipe.parent / "one"), counters(done.document)
+
+
+def counters(document: dict[str, Any]) -> Counters:
+    """What every executor counts alike; seconds and memory are its own."""
+    names = ("executed", "cached", "rows", "bytes", "quarantined", "calls", "retries")
+    steps = {line["step"]: tuple(line[name] for name in names) for line in document["counters"]}
+    return {step: counts for step, counts in steps.items() if any(counts)}
 
 
 def files(store: Path) -> dict[str, bytes]:
-    """Every file of a store that is not a cache or a work folder, with its bytes."""
+    """Every file of a store that is not a cache or a work folder, with its bytes; pages say how long a run took."""
     kinds = ("scans", "shards", "scores", "likeness", "mixtures", "runs")
     found = [path for kind in kinds for path in (store / kind).rglob("*") if path.is_file()]
-    return {path.relative_to(store).as_posix(): path.read_bytes() for path in found if path.name != "report.html"}
+    return {path.relative_to(store).as_posix(): path.read_bytes() for path in found if path.suffix != ".html"}
 
 
 @integration
@@ -60,6 +68,7 @@ def test_the_same_bytes_everywhere(how, recipe, quiet, vlmix, tmp_path) -> None:
     assert done.code == 0, done.err
     assert done.document["digest"] == quiet[0]
     assert files(tmp_path / "store") == quiet[1]
+    assert counters(done.document) == quiet[2]
     assert not list((tmp_path / "store").rglob("*.tmp"))
 
 

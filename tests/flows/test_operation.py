@@ -151,6 +151,19 @@ def test_triggers_that_overlap_do_not_run_at_once(server, worker, place) -> None
     assert states == ["CANCELLED", "COMPLETED"]
 
 
+def test_the_doctor_sees_server_deployments_and_workers(server, worker, place, vlmix: Vlmix) -> None:
+    def look() -> dict[str, Any]:
+        done = vlmix("check", "--store", place.store, "--json", env=server.variables)
+        return {each["check"]: each for each in done.document["findings"]}
+
+    found = look()
+    assert {found[name]["state"] for name in ("prefect", "clock", "deployment", "limit")} == {"ok"}
+    assert "30 2 * * *" in found["deployment"]["found"]
+    worker()
+    alive = until(lambda: (seen := look()["worker"]) and seen["state"] == "ok" and seen)
+    assert "in pool `mix`" in alive["found"]
+
+
 HOLDER = """
 import sys
 from pathlib import Path

@@ -2,13 +2,15 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from commands import ROOT, DemoBuild, environment
-from prefect_server import flow_runs, prefect, prefect_server, stop
+from prefect_server import PATIENCE, flow_runs, prefect, prefect_server, stop
 
 pytestmark = pytest.mark.integration
 
@@ -18,6 +20,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
     """A real Prefect server; gives the variables that point a client to it."""
     with prefect_server(tmp_path_factory.mktemp("prefect")) as variables:
         yield variables
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    """What a condition gives once it is true; the server stores events and logs some time after they are sent."""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    return found
 
 
 def test_prefect_run_without_a_server(demo: DemoBuild, tmp_path: Path) -> None:
@@ -58,6 +69,37 @@ def test_the_artifacts_hold_the_counts_and_the_report(demo: DemoBuild, server: d
     for stage in demo.document["stages"]:
         assert f'"emitted": {stage["totals"]["emitted"]}' in artifacts["demo-counts"]
     assert Path(demo.document["report"]).as_uri() in artifacts["demo-report"]
+    assert '"step": "score text"' in artifacts["demo-steps"] and artifacts["demo-progress"] == 100.0
+    described = {artifact["key"]: artifact["description"] for artifact in reply.json()}
+    assert described["demo-new"] == f"no change since {demo.document['digest'][:12]}"
+
+
+def test_a_finished_build_tells_automations_and_logs_its_steps(demo: DemoBuild, server: dict[str, str]) -> None:
+    assert prefect("run", "build-sft-mix", "--store", str(demo.store), env=server).returncode == 0
+    api = server["PREFECT_API_URL"]
+    wanted = {"filter": {"event": {"prefix": ["build-sft-mix."]}}}
+
+    def told() -> dict[str, dict[str, object]]:
+        reply = httpx.post(f"{api}/events/filter", json=wanted, timeout=30)
+        return {event["event"]: event for event in reply.json()["events"]}
+
+    found = until(lambda: {"build-sft-mix.finished", "build-sft-mix.review"} <= told().keys() and told())
+    finished = found["build-sft-mix.finished"]
+    assert finished["resource"]["prefect.resource.id"] == "vlmix.recipe.demo"
+    assert finished["payload"]["digest"] == demo.document["digest"] and finished["payload"]["executed"] == 0
+    waiting = {stage["stage"]: stage["totals"]["review"] for stage in demo.document["stages"]}
+    assert found["build-sft-mix.review"]["payload"]["rows"] == waiting
+    assert "build-sft-mix.changed" not in found
+    run = flow_runs(api)[0]["id"]
+    asked = {"logs": {"flow_run_id": {"any_": [run]}}, "limit": 200}
+    logs = until(
+        lambda: (
+            (said := [each["message"] for each in httpx.post(f"{api}/logs/filter", json=asked, timeout=30).json()])
+            and any("ends after" in message for message in said)
+            and said
+        )
+    )
+    assert "scan: 0 executed, 12 cached" in logs
 
 
 def test_the_nightly_schedule_is_cron_with_a_timezone(server: dict[str, str]) -> None:

@@ -13,7 +13,6 @@ from shards.files import (
     canonical_json,
     file_sha256,
     fingerprint,
-    remove_leftovers,
     replacing,
     write_bytes,
     write_table,
@@ -53,17 +52,6 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     write_bytes(tmp_path / "file", b"")
     with pytest.raises(StoreError, match="below"):
         write_bytes(tmp_path / "file" / "below", b"")
-
-
-def test_leftovers_of_killed_runs_go_and_nothing_else(tmp_path: Path) -> None:
-    for name in ("x/.file.123.tmp", ".other.9.tmp", "kept.tmp", ".kept", "x/kept"):
-        write_bytes(tmp_path / name, b"")
-    assert remove_leftovers(tmp_path) == 2
-    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == [
-        ".kept",
-        "kept.tmp",
-        "x/kept",
-    ]
 
 
 def test_text_is_utf8(tmp_path: Path) -> None:

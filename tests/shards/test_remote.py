@@ -13,7 +13,7 @@ from shards.files import write_bytes, write_text
 from shards.lease import LEASE, leased
 from shards.pack import PackWriter, PictureReader
 from shards.picture import Facts
-from shards.remote import Remote, attach, cut_down, remote_of
+from shards.remote import Remote, attach, cut_down, remote_of, withdraw
 from shards.store import Store
 
 
@@ -58,6 +58,60 @@ def test_a_finished_box_is_found_from_another_folder(tmp_path: Path, url: str) -
     assert (brought.path / "table.parquet").read_bytes() == b"rows"
     assert there.names("scores") == ["s"]
     assert [found.name for found in there.boxes("scores", "s")] == [box.name]
+
+
+@pytest.mark.parametrize(
+    ("kind", "finished", "brought"),
+    [
+        ("scores", ["about.json", "asked-00000-a.parquet"], ["about.json", "asked-00000-a.parquet"]),
+        ("likeness", ["pairs-a.parquet"], ["pairs-a.parquet"]),
+        ("scores", ["part-00000.parquet", "part-00002.parquet"], ["part-00000.parquet", "part-00002.parquet"]),
+        ("shards", ["pictures-00000-00000.arrow", "samples-00000.arrow", "shard-00000.json"], ["samples-*", "shard-*"]),
+        ("pictures", ["log-00000.parquet", "pictures-00000-00000.arrow"], ["log-00000.parquet"]),
+        ("mixtures", ["manifest.json", "scores.parquet"], []),
+    ],
+)
+def test_what_is_finished_of_a_box_is_brought(
+    tmp_path: Path, url: str, kind: str, finished: list[str], brought: list[str]
+) -> None:
+    here, there = working(tmp_path / "a", url), working(tmp_path / "b", url)
+    for name in finished:
+        write_bytes(here.box(kind, "s", "1" * 64).path / name, name.encode())
+    folder = there.box(kind, "s", "1" * 64).path
+    found = sorted(folder.iterdir()) if brought else list(folder.glob("*"))
+    assert [path.match(name) for path, name in zip(found, brought, strict=True)] == [True] * len(brought)
+    assert all(path.read_bytes() == path.name.encode() for path in found)
+
+
+def test_a_mark_counts_if_it_was_there_before_the_files_it_speaks_of_were_listed(tmp_path: Path, url: str) -> None:
+    here, there = working(tmp_path / "a", url), working(tmp_path / "b", url)
+    box, late = here.box("shards", "s", "1" * 64), there.box("shards", "s", "1" * 64)
+
+    def write(number: int) -> None:
+        write_bytes(box.path / f"samples-0000{number}.arrow", b"rows")
+        write_bytes(box.path / f"shard-0000{number}.json", b"{}")
+
+    write(0)
+    remote(there).entries("shards/s")
+    write(1)
+    assert sorted(path.name for path in late.path.iterdir()) == [
+        "samples-00000.arrow",
+        "samples-00001.arrow",
+        "shard-00000.json",
+    ]
+
+
+def test_parts_that_a_table_stands_in_for_go_at_both_places(tmp_path: Path, url: str) -> None:
+    here = working(tmp_path, url)
+    box = here.box("scores", "s", "1" * 64)
+    parts = [box.path / f"part-0000{number}.parquet" for number in range(2)]
+    for part in parts:
+        write_bytes(part, b"rows")
+    box.finish(Index(rows=1))
+    withdraw(parts)
+    withdraw([])
+    assert names(here) == [f"{box.name}/index.json"]
+    assert [path.name for path in box.path.iterdir()] == ["index.json"]
 
 
 def test_what_is_below_no_box_stays_here(tmp_path: Path, url: str) -> None:

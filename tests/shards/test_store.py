@@ -1,3 +1,4 @@
+import os
 import pickle
 import subprocess
 import sys
@@ -98,3 +99,15 @@ def test_the_same_names_give_the_same_box_in_another_process(tmp_path: Path) -> 
     store = Store(tmp_path)
     assert pickle.loads(pickle.dumps(store)) == store
     assert store.box("scores", "s", fingerprint(1)) != store.box("scores", "s", fingerprint(2))
+
+
+@pytest.mark.parametrize("moved", [-(10**18), -1, 0, 10**9], ids=["years back", "a moment back", "same", "later"])
+def test_the_latest_box_is_the_one_finished_last_whatever_the_clock_says(tmp_path: Path, moved: int) -> None:
+    store = Store(tmp_path)
+    first, second = store.box("runs", "r", "2" * 64), store.box("runs", "r", "1" * 64)
+    first.finish(Index(rows=1))
+    now = (first.path / "index.json").stat().st_mtime_ns
+    os.utime(first.path / "index.json", ns=(now - moved, now - moved))
+    for box in (second, first, second):
+        box.finish(Index(rows=2))
+        assert store.latest("runs", "r") == box

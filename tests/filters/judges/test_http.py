@@ -195,6 +195,21 @@ def test_a_refused_row_does_not_fail_its_batch(judge, layout, servers):
     assert len(servers[0].bodies) == 40
 
 
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"error": {"message": "prompt too long"}}, "400, prompt too long"),
+        ({"detail": [{"msg": "wrong", "input": {"prompt": "what a row says"}}]}, "400"),
+        ("what a row says", "400"),
+    ],
+)
+def test_a_refusal_is_told_without_the_prompt(judge, servers, caplog, answer, words):
+    servers[0].troubles = [(400, {}, json.dumps(answer))]
+    with caplog.at_level(logging.WARNING):
+        judge(ask("a"))
+    assert [record.getMessage() for record in caplog.records] == [f"judge `{judge.model}`: refused a prompt: {words}"]
+
+
 @pytest.mark.parametrize("text", ["", "<html>", "{}", '{"choices": []}', '{"choices": [{"logprobs": 3}]}'])
 def test_an_answer_that_is_not_understood_is_no_number(judge, servers, text):
     servers[0].always = (200, {}, text)

@@ -10,11 +10,11 @@ from filters.judges.wire import read_ids
 @pytest.mark.parametrize(
     ("told", "counted"),
     [
-        ({"prompt_tokens": 700, "prompt_tokens_details": {"cached_tokens": 640}}, Usage(1, 700, 1, 60)),
-        ({"prompt_tokens": 700, "prompt_tokens_details": {"cached_tokens": 0}}, Usage(1, 700, 1, 700)),
-        ({"prompt_tokens": 700, "prompt_tokens_details": {"cached_tokens": None}}, Usage(1, 700, 0, 0)),
-        ({"prompt_tokens": 700, "prompt_tokens_details": None}, Usage(1, 700, 0, 0)),
-        ({"prompt_tokens": 700}, Usage(1, 700, 0, 0)),
+        ({"prompt_tokens": 700, "prompt_tokens_details": {"cached_tokens": 640}}, Usage(1, 700, 1, 60, 640, 1)),
+        ({"prompt_tokens": 700, "prompt_tokens_details": {"cached_tokens": 0}}, Usage(1, 700, 1, 700, 0, 1)),
+        ({"prompt_tokens": 700, "prompt_tokens_details": {"cached_tokens": None}}, Usage(1, 700, 0, 0, 0, 1)),
+        ({"prompt_tokens": 700, "prompt_tokens_details": None}, Usage(1, 700, 0, 0, 0, 1)),
+        ({"prompt_tokens": 700}, Usage(1, 700, 0, 0, 0, 1)),
         (None, Usage(0, 0, 0, 0)),
     ],
 )
@@ -29,4 +29,4 @@ def test_prompts_add_up():
     before = usage()
     note(10, 4)
     note(20, None)
-    assert usage().since(before) == Usage(prompts=2, tokens=30, told=1, computed=6)
+    assert usage().since(before) == Usage(prompts=2, tokens=30, told=1, computed=6, cached=4, written=2)

@@ -1,0 +1,87 @@
+"""What was removed from a store on purpose: `removed.jsonl`, one JSON object a line, a box each.
+
+It says of a mixture that is gone what it was, and tells the working folders of other machines which of their boxes the
+store at the URL holds no more.
+"""
+
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from shards.errors import StoreError
+from shards.files import write_text
+from shards.remote import INDEX, Remote
+
+REMOVED_FILE: Final = "removed.jsonl"
+
+
+class Removed(BaseModel):
+    """A box that was removed; of a mixture also what it was: digest, and the samples it read by source."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    box: str
+    recipe: str = ""
+    mixture: str = ""
+    digest: str = ""
+    shards: dict[str, str] = {}
+    """Source -> fingerprint of its samples."""
+
+
+def read_removed(root: Path) -> dict[str, Removed]:
+    """What was removed from a store, by name of the box; some may have been made again since.
+
+    Raises:
+        StoreError: a line is not understood.
+    """
+    path = root / REMOVED_FILE
+    found: dict[str, Removed] = {}
+    for number, line in enumerate(path.read_text("utf-8").splitlines() if path.is_file() else [], 1):
+        try:
+            each = Removed.model_validate_json(line)
+        except ValidationError as error:
+            raise StoreError(f"`{path}`, line {number}: not understood; mend or remove the line") from error
+        found[each.box] = each
+    return found
+
+
+def note_removed(root: Path, boxes: Iterable[Removed]) -> None:
+    """Write down boxes before they are removed; the store's lock must be held."""
+    known = read_removed(root)
+    fresh = {each.box: each for each in boxes}
+    if fresh:
+        lines = [each.model_dump_json(exclude_defaults=True) for each in (known | fresh).values()]
+        write_text(root / REMOVED_FILE, "\n".join(lines) + "\n")
+
+
+def remove_box(root: Path, remote: Remote | None, name: str, files: Iterable[str]) -> None:
+    """Remove a box, its index first, so that a kill in between leaves it incomplete and not damaged.
+
+    Args:
+        root: folder of the store.
+        remote: the place behind it, if it is a working folder.
+        name: of the box.
+        files: paths of its files at the URL, relative to the store.
+    """
+    (root / name / INDEX).unlink(missing_ok=True)
+    if remote:
+        remote.drop(f"{name}/{INDEX}")
+        remote.drop_all([path for path in files if path != f"{name}/{INDEX}"])
+    shutil.rmtree(root / name, ignore_errors=True)
+
+
+def drop_removed(root: Path, remote: Remote) -> int:
+    """Remove from a working folder what was removed at the URL, and not made again; returns how many boxes."""
+    dropped = 0
+    for name in read_removed(root):
+        if not (root / name).is_dir():
+            continue
+        there: Mapping[str, object] = remote.entries(name.rpartition("/")[0])
+        whole = (root / name / INDEX).is_file()
+        if f"{name}/{INDEX}" not in there and (whole or not any(path.startswith(f"{name}/") for path in there)):
+            remove_box(root, None, name, ())
+            dropped += 1
+    return dropped

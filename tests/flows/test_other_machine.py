@@ -1,0 +1,107 @@
+"""A run that dies on one machine is taken up on another through a store at a URL; nothing finished is repeated."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import ROOT, environment
+from judges import calls
+from s3_server import S3, running
+
+from sources.convert import SHARD_ITEMS
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    with running(tmp_path_factory.mktemp("s3") / "port") as server:
+        yield server
+
+
+class Machine:
+    """One that shares nothing with others but the store."""
+
+    def __init__(self, folder: Path, s3: S3, store: str = "") -> None:
+        folder.mkdir()
+        self.folder, self.log = folder, folder / "log"
+        self._store = s3.store(store) if store else str(folder / "store")
+        self._environment = environment({**s3.environment(folder / "cache"), "VLMIX_TEST_MACHINE": str(folder)})
+
+    def start(self, recipe: Path) -> subprocess.Popen[str]:
+        command = [sys.executable, str(Path(__file__).with_name("machine.py")), str(recipe), self._store]
+        return subprocess.Popen(
+            [*command, str(self.log)], cwd=ROOT, env=self._environment, stdout=subprocess.PIPE, text=True
+        )
+
+    def build(self, recipe: Path) -> dict[str, Any]:
+        (self.folder / "go").touch()
+        run = self.start(recipe)
+        out, _ = run.communicate(timeout=600)
+        assert run.returncode == 0
+        document: dict[str, Any] = json.loads(out)
+        return document
+
+    def dies(self, recipe: Path) -> None:
+        """Work until a sample holds it up, and be killed."""
+        run = self.start(recipe)
+        until(run, (self.folder / "waiting").exists)
+        run.kill()
+        run.communicate()
+
+
+def until(run: subprocess.Popen[Any], happened: Callable[[], bool]) -> None:
+    while not happened():
+        assert run.poll() is None, "the run ended before"
+        time.sleep(0.02)
+
+
+def recipe(folder: Path, texts: dict[str, list[str]], **more: Any) -> Path:
+    """A source for each name, with these answers."""
+    entries = []
+    for name, answers in texts.items():
+        rows = [{"q": f"Question {row} of {name}?", "a": answer} for row, answer in enumerate(answers)]
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        source = {"layout": "table", "files": f"{name}.jsonl", "columns": {"user": ["q"], "assistant": ["a"]}}
+        entries.append({"id": name, "source": {**source, "root": "."}, "domain": "chat"})
+    written = {"name": "moved", "rules": {"extends": ["default"]}, "dedup": {"level": "off"}, "entries": entries}
+    path = folder / "moved.yaml"
+    path.write_text(json.dumps({**written, **more}))  # JSON is YAML
+    return path
+
+
+def test_another_machine_asks_the_judge_only_for_what_is_missing(s3: S3, tmp_path: Path) -> None:
+    texts = {name: [f"Answer {row} of {name}, some words." for row in range(40)] for name in ("first", "second")}
+    texts["second"][7] += " It waits."
+    path = recipe(tmp_path, texts)
+    quiet = Machine(tmp_path / "quiet", s3)
+    expected = quiet.build(path)
+    lost, other = Machine(tmp_path / "lost", s3, "judged"), Machine(tmp_path / "other", s3, "judged")
+    lost.dies(path)
+    done, everything = calls(lost.log), calls(quiet.log)
+    assert 0 < len(done) < len(everything)
+    found = other.build(path)
+    assert found["digest"] == expected["digest"]
+    assert sorted(done + calls(other.log)) == sorted(everything)
+    assert found["steps"]["judge"] == [len(everything) - len(done), len(done)]
+
+
+def test_another_machine_goes_on_with_the_scored_shards(s3: S3, tmp_path: Path) -> None:
+    answers = [f"Answer {row}, some words." for row in range(SHARD_ITEMS + 30)]
+    answers[-1] += " It waits."
+    path = recipe(tmp_path, {"long": answers}, filters=["machine:Waits"], judge="off", rules={"list": []})
+    expected = Machine(tmp_path / "quiet", s3).build(path)
+    lost, other = Machine(tmp_path / "lost", s3, "scored"), Machine(tmp_path / "other", s3, "scored")
+    lost.dies(path)
+    found = other.build(path)
+    assert found["digest"] == expected["digest"]
+    executed, cached = found["steps"]["score"]
+    # all filters have done the first shard, and those before the one that was held up the second one, too
+    assert cached > executed > 0
+    assert executed + cached == sum(expected["steps"]["score"])
+    assert not [name for name in s3.names("scored/scores/") if "/part-" in name]
