@@ -39,6 +39,8 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.fetch
 	$(BIN)/python -m benchmarks.shards --megabytes 500 --folder $(VENV)/bench
 	$(BIN)/python -m benchmarks.mixing --rows 10000000
+	$(BIN)/python -m benchmarks.scale
+	$(BIN)/python -m benchmarks.prefect_overhead
 	$(BIN)/python -m benchmarks.exports --rows 200000 --folder $(VENV)/bench
 
 clean:

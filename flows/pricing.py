@@ -75,14 +75,14 @@ def price(prepared: Prepared, store: Store, rates: RatesFile | None = None) -> J
     chosen = _rates(written, rates, name, reasons)
     sources = Counter(prepared, store, judge, name, layout).bills()
     reasons += sorted({bill.reason for bill in sources if bill.reason})
-    speed = _speed(chosen, judge, reasons)
+    speed = speed_of(chosen, judge, reasons)
     return JudgePrice(
         judge=name,
         tokens=recipe.tokenizer,
         rates=chosen,
         sources=sources,
-        total=_charged(_sum(sources, whole=True), chosen, speed),
-        known=_charged(_sum(sources, whole=False), chosen, speed),
+        total=charged(_sum(sources, whole=True), chosen, speed),
+        known=charged(_sum(sources, whole=False), chosen, speed),
         reasons=reasons,
     )
 
@@ -96,14 +96,15 @@ def _rates(written: Rates, file: RatesFile | None, name: str | None, reasons: li
     return written.under(file.rates)
 
 
-class _Speed(NamedTuple):
+class Speed(NamedTuple):
     """Tokens per second of all replicas together, and their accelerators."""
 
     tokens_per_second: float
     accelerators: int
 
 
-def _speed(rates: Rates, judge: Judge, reasons: list[str]) -> _Speed | None:
+def speed_of(rates: Rates, judge: Judge, reasons: list[str]) -> Speed | None:
+    """How fast a judge reads at these rates; None where it is not known, for a reason that is added."""
     if not isinstance(judge, VllmJudge | HttpJudge):
         reasons.append("the embedded judge reads no tokens and needs no accelerator")
         return None
@@ -113,7 +114,7 @@ def _speed(rates: Rates, judge: Judge, reasons: list[str]) -> _Speed | None:
     own = len(judge.urls) if isinstance(judge, HttpJudge) else judge.replicas
     each = 1 if isinstance(judge, HttpJudge) else judge.tensor_parallel
     replicas = rates.replicas or own
-    return _Speed(rates.tokens_per_second * replicas, replicas * (rates.accelerators or each))
+    return Speed(rates.tokens_per_second * replicas, replicas * (rates.accelerators or each))
 
 
 def _sum(sources: Sequence[SourceBill], *, whole: bool) -> Bill:
@@ -132,7 +133,8 @@ def _sum(sources: Sequence[SourceBill], *, whole: bool) -> Bill:
     )
 
 
-def _charged(bill: Bill, rates: Rates, speed: _Speed | None) -> Bill:
+def charged(bill: Bill, rates: Rates, speed: Speed | None) -> Bill:
+    """A bill with hours and money, where speed and tokens are known."""
     if speed is None or bill.computed_tokens is None:
         return bill
     hours = bill.computed_tokens / speed.tokens_per_second / _HOUR

@@ -23,7 +23,7 @@ def report(prepared: Prepared, built: Built, store: Store) -> str:
     """The report of a build as one HTML page; equal builds give equal bytes."""
     mixes = {stage.stage: Mix(store, Box(store.root, stage.mix)) for stage in built.manifest.stages}
     stages = tuple(
-        StageView(stage.stage, mix.manifest, stage.epochs, mix.decisions, mix.clusters, mix.scores)
+        StageView(stage.stage, mix.manifest, stage.epochs, mix.decisions, mix.clusters, mix.score_table)
         for stage, mix in zip(built.manifest.stages, mixes.values(), strict=True)
     )
     view = ReportView(
@@ -63,8 +63,9 @@ def _samples(mixes: Sequence[Mix], store: Store) -> Callable[[int, Sequence[tupl
         mix = mixes[stage]
         wanted = pl.DataFrame(list(places), schema={"entry": pl.String, "key": pl.String}, orient="row")
         rows = wanted.join(mix.decisions, on=["entry", "key"], how="left", maintain_order="left")
-        names = [name for name in mix.scores.columns if name not in {"source", "position"}]
-        scored = mix.samples(rows).join(mix.scores.select(names), on="key", how="left", maintain_order="left")
+        names = [name for name in mix.score_names if name not in {"source", "position"}]
+        scores = mix.scores_of(rows["key"], names)
+        scored = mix.samples(rows).join(scores, on="key", how="left", maintain_order="left")
         return [_sample(mix, row, reader) for row in scored.iter_rows(named=True)]
 
     return load
@@ -74,7 +75,7 @@ def _sample(mix: Mix, row: dict[str, object], reader: PictureReader) -> SampleVi
     messages, images = row["messages"], row["images"]
     assert isinstance(messages, list) and isinstance(images, list)
     entry = mix.entries[str(row["entry"])]
-    names = score_columns(mix.scores.columns)
+    names = score_columns(mix.score_names)
     outcome = row["outcome"]
     return SampleView(
         key=str(row["key"]),

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from shards.errors import SourceError, StoreError
-from shards.pack import Image, PackWriter
+from shards.pack import PackWriter
 from shards.store import Box
 from sources.client import Client, FetchPolicy, Reply
 from sources.gather import Gathered, finish, read_rows, store_picture, write_rows
+from sources.places import Places
 from sources.spec import Source
 from sources.spool import Spool
 
@@ -50,7 +51,7 @@ def download(box: Box, source: Source, refs: Sequence[Ref], policy: FetchPolicy)
             f"source `{source.name}`: {len(failed)} of {len(refs)} URLs gave no lasting answer, first `{url}`: "
             f"{reply.message}; run again: finished downloads are kept; by reason: {reasons}"
         )
-    rows = [row for number in range(-(-len(refs) // CHUNK_URLS)) for row in read_rows(_log(box, number))]
+    rows = (row for number in range(-(-len(refs) // CHUNK_URLS)) for row in read_rows(_log(box, number)))
     shutil.rmtree(box.path / "spool", ignore_errors=True)
     finish(box, rows)
 
@@ -101,7 +102,7 @@ async def _fill(spool: Spool, refs: Sequence[Ref], client: Client, give_up: bool
 
 
 def _write_chunk(box: Box, number: int, refs: Sequence[Ref], spool: Spool) -> None:
-    rows, seen = list[Gathered](), dict[str, Image]()
+    rows, seen = list[Gathered](), Places()
     with PackWriter(box.store, box.name, f"pictures-{number:05d}") as packs:
         for position, (url, _) in enumerate(refs):
             reply = spool.replies[position]

@@ -3,9 +3,11 @@
 import hashlib
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import polars as pl
 from pydantic import BaseModel
@@ -18,6 +20,7 @@ from shards.sample import IMAGE_COLUMNS
 from shards.store import Box
 from sources import archive
 from sources.archive import Member
+from sources.places import Places
 from sources.raw import RawFile
 from sources.spec import Source
 
@@ -28,6 +31,9 @@ GATHERED = {
     **IMAGE_COLUMNS,
 }
 """One row per reference: either a reason or the IMAGE fields."""
+
+_ROWS: Final = 1 << 13
+"""Rows that are handled as objects at a time."""
 
 MAX_PICTURE_BYTES = archive.MAX_PICTURE_BYTES
 """Bytes of one encoded picture above which it is refused."""
@@ -62,37 +68,73 @@ class Gathered(NamedTuple):
         return (self.ref, None, None, *self.image)
 
 
-def store_picture(packs: PackWriter, ref: str, data: bytes, seen: dict[str, Image]) -> Gathered:
+class GatheredByRef:
+    """What became of references, looked up by them; pictures are kept as in `Places`."""
+
+    def __init__(self) -> None:
+        self._places = Places()
+        self._lost: dict[str, Gathered] = {}
+
+    def add(self, row: Gathered) -> None:
+        """Add what became of a reference that is not there yet."""
+        if row.image is None:
+            self._lost[row.ref] = row
+        else:
+            self._places[row.ref] = row.image
+
+    def get(self, ref: str) -> Gathered | None:
+        """What became of a reference; None where nothing was added."""
+        image = self._places.get(ref)
+        return self._lost.get(ref) if image is None else Gathered(ref, image)
+
+    def __contains__(self, ref: str) -> bool:
+        """Whether a reference was added."""
+        return ref in self._places or ref in self._lost
+
+
+def store_picture(packs: PackWriter, ref: str, data: bytes, seen: Places) -> Gathered:
     """Check one picture and store its bytes unless the same bytes are there already."""
     sha256 = hashlib.sha256(data).hexdigest()
-    try:
-        if sha256 not in seen:
-            seen[sha256] = packs.add(data, sha256, inspect(data))
-    except PictureError as error:
-        return Gathered(ref, None, error.reason, str(error))
-    return Gathered(ref, seen[sha256])
+    image = seen.get(sha256)
+    if image is None:
+        try:
+            image = seen[sha256] = packs.add(data, sha256, inspect(data))
+        except PictureError as error:
+            return Gathered(ref, None, error.reason, str(error))
+    return Gathered(ref, image)
 
 
-def finish(box: Box, rows: list[Gathered]) -> None:
+def finish(box: Box, rows: Iterable[Gathered]) -> None:
     """Write the table of a gathering box and complete it."""
     box.finish(GatherIndex(outcomes=_write(box, rows)))
 
 
-def _write(box: Box, rows: list[Gathered]) -> dict[str, int]:
+def _write(box: Box, rows: Iterable[Gathered]) -> dict[str, int]:
     frame = write_rows(box.path / "gathered.parquet", rows)
     return dict(frame.group_by(pl.col("reason").fill_null("ok")).len().sort("reason").iter_rows())
 
 
-def write_rows(path: Path, rows: list[Gathered]) -> pl.DataFrame:
+def write_rows(path: Path, rows: Iterable[Gathered]) -> pl.DataFrame:
     """Write a table of gathered pictures, in the order given."""
-    frame = pl.DataFrame([row.row() for row in rows], GATHERED, orient="row")
+    parts = [pl.DataFrame([row.row() for row in part], GATHERED, orient="row") for part in _in_parts(rows)]
+    frame = pl.concat(parts) if parts else pl.DataFrame(schema=GATHERED)
     write_table(path, frame)
     return frame
 
 
-def load(box: Box) -> dict[str, Gathered]:
+def _in_parts(rows: Iterable[Gathered]) -> Iterator[list[Gathered]]:
+    """Rows as objects take ten times the memory of rows in a frame."""
+    left = iter(rows)
+    while part := list(islice(left, _ROWS)):
+        yield part
+
+
+def load(box: Box) -> GatheredByRef:
     """The gathered pictures of a box by reference."""
-    return {row.ref: row for row in read_rows(box.path / "gathered.parquet")}
+    found = GatheredByRef()
+    for row in read_rows(box.path / "gathered.parquet"):
+        found.add(row)
+    return found
 
 
 def repairs(box: Box) -> dict[str, int]:
@@ -101,9 +143,10 @@ def repairs(box: Box) -> dict[str, int]:
     return {"archive_prefix": found} if found else {}
 
 
-def read_rows(path: Path) -> list[Gathered]:
+def read_rows(path: Path) -> Iterator[Gathered]:
     """Rows of a table of gathered pictures, in order."""
-    return [_gathered(row) for row in pl.read_parquet(path).iter_rows()]
+    for part in pl.read_parquet(path).iter_slices(_ROWS):
+        yield from map(_gathered, part.iter_rows())
 
 
 def _gathered(row: tuple[str, ...]) -> Gathered:
@@ -122,7 +165,7 @@ def unpack(box: Box, source: Source, files: tuple[RawFile, ...], wanted: set[str
         SourceError: an archive is damaged or ends early.
     """
     found = _Found(wanted)
-    seen: dict[str, Image] = {}
+    seen = Places()
     with PackWriter(box.store, box.name, "pictures") as packs:
         for member in archive.members(source.name, files):
             if not found.needs(member):
@@ -133,9 +176,9 @@ def unpack(box: Box, source: Source, files: tuple[RawFile, ...], wanted: set[str
                 row = refer(source, member.name, member.data, member.file, member.offset)
             else:
                 row = store_picture(packs, member.name, member.data, seen)
-            found.held[member.name] = row
+            found.held.add(row)
     suffixed = found.suffixed()
-    rows = [found.row(ref, suffixed.get(ref, ref)) for ref in sorted(wanted)]
+    rows = (found.row(ref, suffixed.get(ref, ref)) for ref in sorted(wanted))
     used = {name for name in (*wanted, *suffixed.values()) if name in found.readable}
     index = GatherIndex(
         outcomes=_write(box, rows),
@@ -151,7 +194,7 @@ class _Found:
     """What members of an archive mean to records, learnt one by one; in the end their order makes no difference."""
 
     wanted: set[str]
-    held: dict[str, Gathered] = field(default_factory=dict)
+    held: GatheredByRef = field(default_factory=GatheredByRef)
     """By member name: what became of the members that a record may refer to."""
     readable: set[str] = field(default_factory=set)
     """Names in `held` that were not refused."""
@@ -206,8 +249,9 @@ class _Found:
 
     def row(self, ref: str, name: str) -> Gathered:
         """What became of a reference that means the member `name`."""
-        if name in self.held:
-            return self.held[name]._replace(ref=ref)
+        held = self.held.get(name)
+        if held:
+            return held._replace(ref=ref)
         if archive.leaves(ref):
             return Gathered(ref, None, "unsafe_path", f"`{ref}` leads out of the archive")
         fits = self._fits.get(ref, [])

@@ -1,8 +1,11 @@
 """First look at a source: how many rows, and which pictures its records refer to. Opens no picture."""
 
 from collections.abc import Iterator
+from hashlib import blake2b
 from pathlib import Path
+from typing import Final
 
+import numpy as np
 import polars as pl
 from pydantic import BaseModel
 
@@ -14,6 +17,12 @@ from sources.layouts.parquet import skimming
 from sources.raw import PICTURE_FOLDER, RawContent, RawFile, natural
 from sources.record import NOT_OF_SOURCE, Defect, Layout, Member, PictureRef, Record, Url
 from sources.spec import Source
+
+_FRESH: Final = 1 << 13
+"""References that are kept as objects before they become rows of a frame, a tenth of the size."""
+_DIGEST: Final = 16
+_LONGEST: Final = 0xD7FF
+"""Digits that are told apart by number: what follows is no character of its own."""
 
 REFS = {"kind": pl.String, "ref": pl.String, "sha256": pl.String}
 
@@ -90,9 +99,8 @@ def scan_box(store: Store, source: Source, raw: list[RawContent]) -> Box:
 
 def scan(box: Box, source: Source, files: tuple[RawFile, ...], raw: list[RawContent]) -> None:
     """Read every record once and write `refs.parquet` (kind, ref, sha256) with the distinct picture references."""
-    refs: dict[tuple[str, str], str] = {}
-    names: set[str] = set()
-    items, others, rows, named = 0, 0, -1, True
+    refs, names = _Refs(), _Names()
+    items, others, rows = 0, 0, -1
     with skimming():
         for _, row, item in _read_shared(source, files):
             rows = row
@@ -101,14 +109,63 @@ def scan(box: Box, source: Source, files: tuple[RawFile, ...], raw: list[RawCont
                 continue
             items += 1
             if isinstance(item, Record):
-                name = f"{item.name}/{item.part}" if item.part else item.name
-                named = named and bool(item.name) and name not in names
-                names.add(name)
-                refs.update(_refs(item.pictures))
-    ordered = sorted(refs, key=lambda ref: (ref[0], natural(ref[1])))
-    table = [(kind, ref, refs[kind, ref] or None) for kind, ref in ordered]
-    write_table(box.path / "refs.parquet", pl.DataFrame(table, REFS, orient="row"))
-    box.finish(ScanIndex(raw=raw, raw_rows=rows + 1 - others, items=items, named=named and items > 0, others=others))
+                names.add(item)
+                refs.add(item.pictures)
+    write_table(box.path / "refs.parquet", refs.table())
+    named = items > 0 and names.all_differ()
+    box.finish(ScanIndex(raw=raw, raw_rows=rows + 1 - others, items=items, named=named, others=others))
+
+
+class _Names:
+    """Whether all records have names, and no two the same; of a name 128 bits are kept."""
+
+    def __init__(self) -> None:
+        self._digests = bytearray()
+        self._lacking = False
+
+    def add(self, record: Record) -> None:
+        """The next record."""
+        self._lacking = self._lacking or not record.name
+        if not self._lacking:
+            name = f"{record.name}/{record.part}" if record.part else record.name
+            self._digests += blake2b(name.encode("utf-8", "surrogatepass"), digest_size=_DIGEST).digest()
+
+    def all_differ(self) -> bool:
+        """What it is about."""
+        halves = np.frombuffer(self._digests, np.uint64).reshape(-1, 2)
+        frame = pl.DataFrame({"first": halves[:, 0], "second": halves[:, 1]})
+        return not self._lacking and frame.n_unique() == frame.height
+
+
+class _Refs:
+    """Distinct references; those met since the last packing are objects, the others rows of frames."""
+
+    def __init__(self) -> None:
+        self._fresh: dict[tuple[str, str], str] = {}
+        self._packed: list[pl.DataFrame] = []
+
+    def add(self, pictures: tuple[PictureRef, ...]) -> None:
+        """The references of the next record."""
+        self._fresh.update(_refs(pictures))
+        if len(self._fresh) >= _FRESH:
+            self._pack()
+
+    def _pack(self) -> None:
+        rows = [(kind, ref, sha256 or None, _sortable(ref)) for (kind, ref), sha256 in self._fresh.items()]
+        self._packed.append(pl.DataFrame(rows, {**REFS, "order": pl.String}, orient="row"))
+        self._fresh = {}
+
+    def table(self) -> pl.DataFrame:
+        """All references in natural order, in the columns of `REFS`."""
+        self._pack()
+        distinct = pl.concat(self._packed).unique(["kind", "ref"], keep="last", maintain_order=True)
+        return distinct.sort("kind", "order", "ref").select(list(REFS))
+
+
+def _sortable(name: str) -> str:
+    """Text whose order is that of `natural(name)`; nearly, in names with a null character or absurdly long numbers."""
+    parts, _ = natural(name)
+    return "".join(part + "\0" if length < 0 else chr(min(length, _LONGEST)) + part for length, part in parts)
 
 
 def _refs(pictures: tuple[PictureRef, ...]) -> Iterator[tuple[tuple[str, str], str]]:

@@ -28,7 +28,7 @@ class Spool:
 
     def part(self, position: int) -> Path:
         """Where a body is written while it comes."""
-        return self.folder / f".{position}.tmp"  # a name that `remove_leftovers` knows
+        return self.folder / f".{position}.tmp"  # a name that `shards.temporary` knows
 
     def body(self, position: int) -> Path:
         """Where the body of a kept reply lies."""

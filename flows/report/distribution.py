@@ -128,13 +128,23 @@ def mentioned(rules: Sequence[Rule], columns: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in dict.fromkeys(names) if name in columns and name not in NOT_DRAWN)
 
 
-def distributions(decisions: pl.DataFrame, scores: pl.DataFrame, rules: Sequence[Rule]) -> tuple[Distribution, ...]:
-    """The spread of every score that a rule reads, over the rows that were taken."""
-    names = mentioned(rules, scores.columns)
-    states = [name + STATE_SUFFIX for name in names if name + STATE_SUFFIX in scores.columns]
+def distributions(
+    decisions: pl.DataFrame, scores: pl.DataFrame | pl.LazyFrame, rules: Sequence[Rule]
+) -> tuple[Distribution, ...]:
+    """The spread of every score that a rule reads, over the rows that were taken; one score is in memory at a time."""
+    table = scores.lazy()
+    columns = table.collect_schema().names()
+    names = mentioned(rules, columns)
     taken = decisions.filter(pl.col("verdict") != "not_taken").select("key", "verdict")
-    joined = taken.join(scores.select("key", *names, *states), on="key", how="left")
-    return tuple(distribution(joined, name, thresholds(name, rules)) for name in names)
+    keys = table.select("key").with_row_index("place").collect()
+    places = taken.select("key").join(keys, on="key", how="left", maintain_order="left")["place"]
+    verdicts = taken.select("verdict")
+    found = []
+    for name in names:
+        own = [each for each in (name, name + STATE_SUFFIX) if each in columns]
+        rows = verdicts.hstack(table.select(pl.col(own).gather(places)).collect())
+        found.append(distribution(rows, name, thresholds(name, rules)))
+    return tuple(found)
 
 
 def distribution(rows: pl.DataFrame, score: str, marks: tuple[Threshold, ...]) -> Distribution:

@@ -53,7 +53,7 @@ class StageView:
     epochs: float
     decisions: pl.DataFrame
     clusters: pl.DataFrame
-    scores: pl.DataFrame
+    scores: pl.DataFrame | pl.LazyFrame
 
 
 @dataclass(frozen=True, slots=True)

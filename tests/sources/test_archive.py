@@ -23,7 +23,7 @@ from shards.files import write_text
 from shards.pack import Mirror, PictureReader
 from shards.store import Box
 from sources.archive import MAX_NAME_BYTES, MAX_PICTURE_BYTES, members
-from sources.gather import Gathered, GatherIndex, load, unpack
+from sources.gather import Gathered, GatherIndex, read_rows, unpack
 from sources.raw import RawFile, natural
 from sources.spec import Source
 
@@ -134,7 +134,7 @@ def gather(tmp_path: Path) -> Callable[..., tuple[dict[str, Gathered], GatherInd
         finally:
             written = set(tmp_path.rglob("*")) - before
             assert all(path.is_relative_to(box.path) or path in box.path.parents for path in written)
-        return load(box), box.index(GatherIndex)
+        return {row.ref: row for row in read_rows(box.path / "gathered.parquet")}, box.index(GatherIndex)
 
     return run
 

@@ -18,7 +18,7 @@ from shards.pack import PictureReader
 from shards.store import Box
 from sources.client import FetchPolicy
 from sources.fetch import CHUNK_URLS, download
-from sources.gather import Gathered, load
+from sources.gather import Gathered, read_rows
 from sources.spec import Source
 
 HOST = "pictures.test"
@@ -121,7 +121,7 @@ def fetch(server: Server, tmp_path: Path):
         bounds = {"backoff": 0.0, "retries": 1, "resolve": {HOST: f"127.0.0.1:{server.server_port}"}, **policy}
         box = Box(tmp_path / store, "pictures/s/0123")
         download(box, SOURCE, refs, FetchPolicy(**bounds))
-        gathered = load(box)
+        gathered = {row.ref: row for row in read_rows(box.path / "gathered.parquet")}
         return {path: gathered[url_of(path)] for path, _ in pairs}
 
     return run

@@ -23,7 +23,7 @@ from shards.store import Box, Store
 from sources.address import public_addresses
 from sources.client import FetchPolicy
 from sources.fetch import Ref, download
-from sources.gather import Gathered, GatherIndex, load
+from sources.gather import Gathered, GatherIndex, read_rows
 from sources.spec import Source
 
 SOURCE = Source(name="s", layout="pixmo_cap")
@@ -91,7 +91,7 @@ def bounds_for(server: PictureServer, **bounds: Any) -> dict[str, Any]:
 def run(store: Path, refs: list[Ref], bounds: Mapping[str, Any]) -> dict[str, Gathered]:
     box = Box(store, "pictures/s/0123")
     download(box, SOURCE, refs, FetchPolicy(**bounds))
-    return load(box)
+    return {row.ref: row for row in read_rows(box.path / "gathered.parquet")}
 
 
 def path_of(url: str) -> str:

@@ -12,7 +12,7 @@ from shards.errors import SourceError
 from shards.files import write_text
 from shards.pack import Mirror, PictureReader
 from shards.store import Box
-from sources.gather import Gathered, GatherIndex, load, unpack
+from sources.gather import Gathered, GatherIndex, read_rows, unpack
 from sources.raw import RawFile
 from sources.spec import Source
 
@@ -50,7 +50,7 @@ def gather(tmp_path: Path):
         raw = tuple(RawFile(name, tmp_path / "mirror" / name) for name in files)
         box = Box(tmp_path / "store", "pictures/s/0123")
         unpack(box, Source(name="s", layout="mplug", **body), raw, set(wanted))
-        return load(box), box.index(GatherIndex)
+        return {row.ref: row for row in read_rows(box.path / "gathered.parquet")}, box.index(GatherIndex)
 
     return run
 

@@ -139,17 +139,31 @@ def test_an_unchanged_file_is_not_read_again(tmp_path: Path) -> None:
     assert (first.name, first.size, first.blake3) == ("a.json", 3, blake3(b"one").hexdigest())
     digests.save()
 
-    times = file.path.stat()
-    file.path.write_bytes(b"two")
-    os.utime(file.path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    # the bytes did change, but nothing that is looked at: proof that they were not read
-    assert Digests(tmp_path / "cache.json")(file) == first
+    # another digest in the file is believed: proof that the bytes were not read
+    cache = tmp_path / "cache.json"
+    cache.write_text(cache.read_text().replace(first.blake3, "f" * 64))
+    assert Digests(cache)(file).blake3 == "f" * 64
 
-    os.utime(file.path, ns=(times.st_atime_ns, times.st_mtime_ns + 1))
-    assert Digests(tmp_path / "cache.json")(file).blake3 == blake3(b"two").hexdigest()
-    file.path.write_bytes(b"three")
-    os.utime(file.path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert Digests(tmp_path / "cache.json")(file).blake3 == blake3(b"three").hexdigest()
+
+@pytest.mark.parametrize("moved", [0, -(10**9), -(10**18), 10**18], ids=["same", "second ago", "1990s", "future"])
+def test_a_change_is_seen_whatever_the_clock_says(tmp_path: Path, moved: int) -> None:
+    """Files of one size, changed when the clock, or who copied them, gives another time or the same one."""
+    file = RawFile("a.json", fill(tmp_path, "a.json") / "a.json")
+    cache = tmp_path / "cache.json"
+    file.path.write_bytes(b"one")
+    before = file.path.stat()
+    digests = Digests(cache)
+    digests(file)
+    digests.save()
+    while file.path.stat().st_ctime_ns == before.st_ctime_ns:  # the kernel's clock ticks a few hundred times a second
+        file.path.write_bytes(b"two")
+    os.utime(file.path, ns=(before.st_atime_ns, before.st_mtime_ns + moved))
+    digests = Digests(cache)
+    assert digests(file).blake3 == blake3(b"two").hexdigest()
+    digests.save()
+    # and read once: a time in the future is no reason to read it for ever
+    cache.write_text(cache.read_text().replace(blake3(b"two").hexdigest(), "f" * 64))
+    assert Digests(cache)(file).blake3 == "f" * 64
 
 
 def test_what_was_not_saved_is_read_again(tmp_path: Path) -> None:

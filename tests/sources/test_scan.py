@@ -1,5 +1,6 @@
 """What the first look at a source finds: rows, names and picture references."""
 
+import random
 from pathlib import Path
 
 import polars as pl
@@ -8,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from shards.errors import CatalogError
-from sources.raw import Digests, raw_files
-from sources.scan import ScanIndex, check_layouts, layout_of, read_items, reading_fingerprint
+from shards.store import Box
+from sources.raw import Digests, natural, raw_files
+from sources.scan import ScanIndex, check_layouts, layout_of, read_items, reading_fingerprint, scan
 from sources.spec import Source
 
 KEYED = {"layout": "table", "columns": {"key": "k", "user": ["q"], "images": ["i"]}}
@@ -24,6 +26,26 @@ def test_references_are_distinct_and_in_natural_order(raw, make) -> None:
     members = refs.filter(pl.col("kind") == "member")["ref"].to_list()
     assert sorted(members[:3]) == ["001.png", "01.png", "1.png"]
     assert members[3:] == ["2.png", "10.png"]
+
+
+def test_any_names_are_in_natural_order(raw, make) -> None:
+    rng = random.Random(4)
+    pieces = ("a", "b", "-", "0", "00", "7", "12", "9" * 30, "\u0663", "\u4e00", "\U0001f600", ".", " ")
+    names = list({"".join(rng.choices(pieces, k=rng.randint(1, 6))).strip() + ".png" for _ in range(800)})
+    raw({"a.jsonl": [{"k": str(row), "q": "?", "i": name} for row, name in enumerate(names)]})
+    refs = pl.read_parquet(make(**KEYED).scanned.path / "refs.parquet")
+    assert refs["ref"].to_list() == sorted(refs["ref"], key=natural) and refs.height > 400
+
+
+def test_more_references_than_are_held_at_once_are_distinct(raw) -> None:
+    shown = [[f"{(row * 997 + place) % 20_000}.png" for place in range(1000)] for row in range(40)]
+    talk = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]
+    base = raw({"a.jsonl": [{"image": names, "messages": talk} for names in shown]})
+    source = Source(name="s", layout="mplug", files=("*.jsonl",))
+    box, files = Box(base, "scans/s/0123"), raw_files(source, base)
+    scan(box, source, files, [])
+    refs = pl.read_parquet(box.path / "refs.parquet")["ref"].to_list()
+    assert refs == sorted({name for names in shown for name in names}, key=natural) and len(refs) > 1 << 13
 
 
 def test_the_sha256_of_a_url_is_kept(raw, make) -> None:
