@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from filters.compiled import compiled, is_space
+from filters.letters import SPACES
 
 Codes = npt.NDArray[np.uint32]
 Indices = npt.NDArray[np.int64]
@@ -20,6 +21,8 @@ _FIRST_SYMBOL: Final = 5
 ON_LINE_START, OPEN_END, TOGGLES = 1, 2, 4
 """Bits of `Automaton.flags`: counts only as the first text of its line; may go on as a longer word; is a code fence."""
 
+_WORDS_END: Final = 0x530
+"""Scripts from here on part no words."""
 _NEW_LINE: Final = 0x0A
 _TICK: Final = 0x60
 _SAME: Final = {
@@ -80,7 +83,11 @@ def build(phrases: Sequence[str], flags: Sequence[int]) -> Automaton:
     assert len(set(phrases)) == len(phrases), "phrases differ"
     symbols = sorted(set("".join(phrases)) - {" ", "`"})
     number = {" ": _SPACE, "`": _TICKED} | {symbol: at for at, symbol in enumerate(symbols, _FIRST_SYMBOL)}
-    classes = np.array([_class(code, number) for code in range(_PLANE)], dtype=np.uint16)
+    classes = np.full(_PLANE, _OTHER, dtype=np.uint16)
+    # all others are no words: to ask each code point would take 50 ms in every process
+    spaces = {code for low, high in SPACES for code in range(low, high + 1)}
+    for code in {*range(_WORDS_END), *spaces, *map(ord, number), *map(ord, _SAME)}:
+        classes[code] = _class(code, number)
     words = np.array([False] * _FIRST_SYMBOL + [bool(_is_word(ord(symbol))) for symbol in symbols])
     words[_OTHER_WORD] = True
     children, ends = _trie([[number[char] for char in phrase] for phrase in phrases])
@@ -152,7 +159,7 @@ def _is_word(code: int) -> bool:
     """A letter or digit of a script that parts words: ASCII, Latin, Greek, Cyrillic."""
     if code < 0x80:  # noqa: PLR2004
         return 0x30 <= code <= 0x39 or 0x41 <= code <= 0x5A or 0x61 <= code <= 0x7A  # noqa: PLR2004
-    return 0xC0 <= code < 0x530 and code not in (0xD7, 0xF7)  # noqa: PLR2004
+    return 0xC0 <= code < _WORDS_END and code not in (0xD7, 0xF7)  # noqa: PLR2004
 
 
 @compiled

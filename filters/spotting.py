@@ -50,11 +50,20 @@ class Spotter(NamedTuple):
     num_labels: int
 
 
-class _Step(NamedTuple):
-    """What a phrase waits for: a class, or None for any character outside words; and whether it waits out a word."""
+class _Phrases(NamedTuple):
+    """Phrases as sets of places, bit i of an integer standing for place i; those of a phrase follow each other.
 
-    wanted: int | None
-    waits: bool
+    A text reaches the place behind a character by that character, and the last place of a phrase by the whole of it.
+    """
+
+    first: int
+    """Before the first character of each phrase."""
+    moved_on: list[int]
+    """Of each class, the places that it moves on from."""
+    stayed: list[int]
+    """Of each class, the places that it leaves as they are: in the rest of a word."""
+    labels: dict[int, int]
+    """Of each last place, the label of its phrase."""
 
 
 def build(groups: Sequence[Iterable[str]]) -> Spotter:
@@ -68,8 +77,7 @@ def build(groups: Sequence[Iterable[str]]) -> Spotter:
     words = np.zeros(_FIRST_NAMED + len(named), dtype=np.bool_)
     words[_OTHER_WORD] = True
     words[_FIRST_NAMED:] = pl.Series(named, dtype=pl.String).str.contains(r"\w").to_numpy()
-    phrases = [(_steps(phrase, number), label) for label, group in enumerate(groups) for phrase in group]
-    rows, ends = _determined(phrases, words.tolist())
+    rows, ends = _determined(_phrases(groups, number, words.tolist()), len(words))
     starts = np.cumsum([0, *map(len, ends)]).astype(np.int32)
     labels = np.array([label for each in ends for label in each], dtype=np.uint8)
     moves = np.array(rows, dtype=np.int32)
@@ -84,70 +92,74 @@ def _classes(number: dict[str, int]) -> npt.NDArray[np.uint8]:
     codes = np.arange(_CODES, dtype=np.uint32)
     codes[_SURROGATES] = ord(" ")  # no text holds them
     every = pl.Series([codes.tobytes().decode("utf-32-le")])
-    shown = every.str.replace_all(r"\W", "\0").item().encode("utf-32-le")
-    classes: npt.NDArray[np.uint8] = (np.frombuffer(shown, dtype=np.uint32) != 0).astype(np.uint8)
+    words = every.str.extract_all(r"\w+").list.join("").item().encode("utf-32-le")
+    classes = np.full(_CODES, _OTHER, dtype=np.uint8)
+    classes[np.frombuffer(words, dtype=np.uint32)] = _OTHER_WORD
     assert classes[ord("a")] == _OTHER_WORD and classes[ord("-")] == _OTHER
     cased = pl.Series([codes[:_CASED].tobytes().decode("utf-32-le")])
+    # first those of all at once: to look at every character for each of them takes ten times as long
+    cased = cased.str.extract_all("(?i)" + "|".join(map(re.escape, number))).list.join("")
     for char, own in number.items():
         for same in cased.str.extract_all("(?i)" + re.escape(char)).item():
             classes[ord(same)] = own
     return classes
 
 
-def _steps(phrase: str, number: dict[str, int]) -> list[_Step]:
-    steps = []
-    waits = False
-    for char in phrase:
-        if char == REST:
-            waits = True
-            continue
-        steps.append(_Step(None if char == EDGE else number[char], waits))
-        waits = False
-    assert not waits, "an edge follows the rest of a word"
-    return steps
-
-
-Positions = frozenset[tuple[int, int]]
-Node = tuple[Positions, tuple[int, ...]]
-
-
-def _determined(
-    phrases: Sequence[tuple[list[_Step], int]], words: Sequence[bool]
-) -> tuple[list[list[int]], list[tuple[int, ...]]]:
-    """States and their moves by subset construction; state 0 stands at the start of a text."""
+def _phrases(groups: Sequence[Iterable[str]], number: dict[str, int], words: Sequence[bool]) -> _Phrases:
     outside = [symbol for symbol, word in enumerate(words) if not word]
     inside = [symbol for symbol, word in enumerate(words) if word]
+    made = _Phrases(0, [0] * len(words), [0] * len(words), {})
+    first, place = 0, 0
+    for label, group in enumerate(groups):
+        for phrase in group:
+            assert not phrase.endswith(REST), "an edge follows the rest of a word"
+            first |= 1 << place
+            for char in phrase:
+                if char == REST:
+                    for symbol in inside:
+                        made.stayed[symbol] |= 1 << place
+                    continue
+                for symbol in outside if char == EDGE else (number[char],):
+                    made.moved_on[symbol] |= 1 << place
+                place += 1
+            made.labels[place] = label
+            place += 1
+    return made._replace(first=first)
 
-    def targets(positions: Iterable[tuple[int, int]]) -> list[set[tuple[int, int]]]:
-        found: list[set[tuple[int, int]]] = [set() for _ in words]
-        for phrase, place in positions:
-            step = phrases[phrase][0][place]
-            for symbol in outside if step.wanted is None else (step.wanted,):
-                found[symbol].add((phrase, place + 1))
-            for symbol in inside if step.waits else ():
-                found[symbol].add((phrase, place))
-        return found
 
-    fresh = targets((phrase, 0) for phrase in range(len(phrases)))
-    first: Node = (frozenset((p, 1) for p, (steps, _) in enumerate(phrases) if steps[0].wanted is None), ())
-    begun = [_node(started, phrases) for started in fresh]  # where no phrase goes on, as mostly
+Node = tuple[int, tuple[int, ...]]
+"""Places that may go on, as bits, and labels of the phrases that end."""
+
+
+def _determined(phrases: _Phrases, width: int) -> tuple[list[list[int]], list[tuple[int, ...]]]:
+    """States and their moves by subset construction; state 0 stands at the start of a text."""
+    last = sum(1 << place for place in phrases.labels)
+
+    def node(places: int) -> Node:
+        ended, labels = places & last, []
+        while ended:
+            lowest = ended & -ended
+            labels.append(phrases.labels[lowest.bit_length() - 1])
+            ended ^= lowest
+        return places & ~last, tuple(sorted(labels))
+
+    # the start of a text is an edge as any character outside words is
+    edge = phrases.first & phrases.moved_on[_OTHER]
+    first: Node = (edge << 1, ())
+    fresh = [(phrases.first & moved_on) << 1 for moved_on in phrases.moved_on]
+    begun = [node(places) for places in fresh]  # where no phrase goes on, as mostly
     nodes, order, rows = {first: 0}, [first], []
-    for positions, _ in order:
+    for places, _ in order:
         row = []
-        for started, alone, gone_on in zip(fresh, begun, targets(positions), strict=True):
-            node = _node(started | gone_on, phrases) if gone_on else alone
-            if node not in nodes:
-                nodes[node] = len(order)
-                order.append(node)
-            row.append(nodes[node])
+        for symbol in range(width):
+            gone_on = (places & phrases.moved_on[symbol]) << 1 | places & phrases.stayed[symbol]
+            reached = node(fresh[symbol] | gone_on) if gone_on else begun[symbol]
+            if reached not in nodes:
+                nodes[reached] = len(order)
+                order.append(reached)
+            row.append(nodes[reached])
         rows.append(row)
     return rows, [ended for _, ended in order]
-
-
-def _node(positions: Iterable[tuple[int, int]], phrases: Sequence[tuple[list[_Step], int]]) -> Node:
-    ended = [phrases[phrase][1] for phrase, place in positions if place == len(phrases[phrase][0])]
-    going = frozenset((phrase, place) for phrase, place in positions if place < len(phrases[phrase][0]))
-    return going, tuple(sorted(ended))
 
 
 @compiled
