@@ -56,6 +56,9 @@ def build_sft_mix(
         as_json: print the summary as JSON.
     """
     with messages(), logged(log_format):
+        from flows.executor import make_ready
+
+        make_ready(executor, workers)
         from flows.run import run
 
         finished = run(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
+from flows.forking import start_server
 from flows.workers import WorkerPool, memory_share
 
 if TYPE_CHECKING:
@@ -81,6 +82,15 @@ def local_pool(workers: int | None = None, *, memory: int | None = None) -> Iter
         return
     with WorkerPool(number, memory or memory_share(number)) as pool:
         yield pool
+
+
+def make_ready(executor: str, workers: int | None) -> None:
+    """Have workers of this machine load what they need while this process does; call before imports that take long.
+
+    Does nothing for an executor and a number of workers that need none; what a .yaml file says is not looked at.
+    """
+    if executor == "local" and (workers or _cores()) > 1:
+        start_server()
 
 
 def _cores() -> int:

@@ -1,7 +1,7 @@
 """Worker processes on this machine: bounded in number and memory, replaced when they die, and never outlived by work.
 
 Each process is served by a thread of this one, which hands it one job at a time. So only jobs under way are pickled,
-and a slow worker holds up nobody. Workers start afresh: polars is not safe to fork once its threads run.
+and a slow worker holds up nobody. None is a fork of this process: polars is not safe to fork once its threads run.
 """
 
 import logging
@@ -15,11 +15,12 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 from flows.attempt import Attempt, attempt, job_words
+from flows.forking import start
 from shards.errors import WorkerError
 
 Job = TypeVar("Job")
@@ -31,6 +32,8 @@ TRIES: Final = 2
 _LOG: Final = logging.getLogger(__name__)
 _WATCH_S: Final = 0.25
 _LEAVE_S: Final = 5.0
+_LOST: Final = 255
+"""What the standard library gives for a process of which nobody says how it ended: perhaps it has not."""
 _GB: Final = 1e9
 _SHARE: Final = 0.8
 """Of the machine's memory that all workers together may hold; the rest is for this process, others and files."""
@@ -121,12 +124,15 @@ class _Worker:
     def __init__(self, memory: int) -> None:
         self._memory = memory
         self._lock = threading.Lock()
-        self._process: SpawnProcess | None = None
+        self._process: BaseProcess | None = None
         self._ended = False
 
     def do(self, function: Callable[[Any], object], job: object) -> Attempt | str:
         """What the job gave, or how the process was lost, as the end of a sentence."""
-        process = self._started()
+        try:
+            process = self._started()
+        except (EOFError, OSError) as error:
+            return f"did not start: {error}"
         if process is None:
             return "is not started any more"
         try:
@@ -144,24 +150,24 @@ class _Worker:
             pass
         return self._how(process)
 
-    def _how(self, process: SpawnProcess) -> str:
+    def _how(self, process: BaseProcess) -> str:
         process.join(_LEAVE_S)
         code = process.exitcode
+        if code == _LOST and process.pid:
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
         if code == -signal.SIGKILL:
             return "was killed, as the system does when memory is short"
         return f"was ended by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
 
-    def _started(self) -> SpawnProcess | None:
+    def _started(self) -> BaseProcess | None:
         with self._lock:
             if self._ended:
                 return None
             if self._process is None or self._process.exitcode is not None:
-                context = multiprocessing.get_context("spawn")
-                self._connection, theirs = context.Pipe()
-                self._process = context.Process(target=_serve, args=(theirs,), name="vlmix worker")
-                with _STARTING:
-                    self._process.start()
-                theirs.close()
+                self._connection, theirs = multiprocessing.Pipe()
+                with theirs:
+                    self._process = start(_serve, theirs)
             return self._process
 
     def end(self) -> None:
@@ -172,7 +178,7 @@ class _Worker:
                 _end(self._process, signal.SIGTERM)
 
 
-def _end(process: SpawnProcess, how: signal.Signals) -> None:
+def _end(process: BaseProcess, how: signal.Signals) -> None:
     assert process.pid, "it was started"
     if process.exitcode is None:
         with suppress(ProcessLookupError):
@@ -227,7 +233,3 @@ def _memory() -> int:
         with suppress(OSError, ValueError):  # no such file, or `max`
             machine = min(machine, int(Path(name).read_text()))
     return machine
-
-
-_STARTING: Final = threading.Lock()
-"""Held while a process starts: the list of children in `multiprocessing` is not made for several threads."""
