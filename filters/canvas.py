@@ -11,8 +11,6 @@ import polars as pl
 from filters.base import Columns
 from shards.picture import Picture
 
-_BITS_DROPPED: Final = 4  # leaves 16 levels a channel
-_LEVELS: Final = 256 >> _BITS_DROPPED
 _SEEN: Final = 1000  # a colour counts from one in so many pixels on
 _MISSING: Final = 128  # gray that libjpeg writes where the file has no data
 
@@ -120,12 +118,13 @@ def _extent(places: npt.NDArray[np.intp], start: int, side: int) -> tuple[float,
 
 def _colours(sample: Pixels) -> tuple[int, float]:
     """Number of colours seen, and share of pixels within one level of the most frequent one."""
-    levels = (sample >> _BITS_DROPPED).astype(np.int64)
-    codes = (levels[..., 0] * _LEVELS + levels[..., 1]) * _LEVELS + levels[..., 2]
-    counts = np.bincount(codes.ravel(), minlength=_LEVELS**3).reshape(_LEVELS, _LEVELS, _LEVELS)
-    found = int((counts >= max(1, codes.size / _SEEN)).sum())
+    from filters.picture_kernels import LEVELS, colour_counts
+
+    counts = colour_counts(sample).reshape(LEVELS, LEVELS, LEVELS)
+    pixels = sample.shape[0] * sample.shape[1]
+    found = int((counts >= max(1, pixels / _SEEN)).sum())
     near = tuple(slice(max(int(at) - 1, 0), int(at) + 2) for at in np.unravel_index(counts.argmax(), counts.shape))
-    return found, float(counts[near].sum()) / codes.size
+    return found, float(counts[near].sum()) / pixels
 
 
 def _cut_share(gray: Pixels) -> float:

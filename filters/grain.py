@@ -15,6 +15,9 @@ _FARS: Final = (5, 6, 7, 8)
 _FAR: Final = _FARS[-1]
 _BLOCK: Final = 16
 _LEAST: Final = _BLOCK + _FAR
+_STEPS: Final = np.array([1, *_FARS])
+_ROUNDED: Final = 1 << 24
+"""Whole numbers from here on have no float of 32 bits each."""
 
 Energy = npt.NDArray[np.float32]
 
@@ -50,14 +53,26 @@ class PictureGrain:
 
     def __call__(self, picture: Picture) -> tuple[float | int | None, ...]:
         """Values in the order of `writes`; None as the class says."""
-        gray = np.asarray(picture.gray_within(self.sample_px), dtype=np.float32)
+        gray = np.asarray(picture.gray_within(self.sample_px))
         if min(gray.shape) < _LEAST:
             return None, None
-        near, *fars = (_blocks(_energy(gray, step)) for step in (1, *_FARS))
+        near, *fars = _energies(gray)
         far = np.max(fars, axis=0)
         ratios = np.sort(np.divide(near, far, out=np.zeros_like(near), where=far > 0), axis=None)
         whole = float(fars[-1].sum())
         return float(near.sum()) / whole if whole else None, float(ratios[(len(ratios) - 1) // 10])
+
+
+def _energies(gray: npt.NDArray[np.uint8]) -> Energy:
+    """Of each step, the sums over whole blocks."""
+    from filters.picture_kernels import block_energies
+
+    exact = block_energies(gray, _STEPS, _BLOCK)
+    if exact.max() < _ROUNDED:
+        return exact.astype(np.float32)
+    # sums that floats round depend on their order, which is that of numpy
+    values = gray.astype(np.float32)
+    return np.stack([_blocks(_energy(values, step)) for step in _STEPS.tolist()])
 
 
 def _energy(gray: Energy, step: int) -> Energy:
