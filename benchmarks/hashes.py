@@ -92,15 +92,16 @@ def whole_pass(read: Callable[[bytes], Picture]) -> Hashing:
     return measure
 
 
-def rate(work: Hashing, files: list[bytes]) -> float:
-    """Files by second of CPU time, best of several rounds."""
-    rounds = []
+def rates_of(ways: dict[str, Hashing], files: list[bytes]) -> dict[str, float]:
+    """Files by second of CPU time, best of several rounds, which take turns: a busy machine slows all ways alike."""
+    least = dict.fromkeys(ways, float("inf"))
     for _ in repeat(None, ROUNDS):
-        start = time.process_time()
-        for data in files:
-            work(data)
-        rounds.append(time.process_time() - start)
-    return len(files) / min(rounds)
+        for way, work in ways.items():
+            start = time.process_time()
+            for data in files:
+                work(data)
+            least[way] = min(least[way], time.process_time() - start)
+    return {way: len(files) / seconds for way, seconds in least.items()}
 
 
 def agreement(files: list[bytes]) -> str:
@@ -121,7 +122,7 @@ def compare(name: str, files: list[bytes]) -> None:
         "picture pass, decoded in full": whole_pass(decode),
         "picture pass": whole_pass(sample),
     }
-    rates = {way: rate(work, files) for way, work in ways.items()}
+    rates = rates_of(ways, files)
     print(f"{name}, {len(files)} files of {sum(map(len, files)) // len(files):,} bytes")
     for way, found in rates.items():
         print(f"  {way}: {found:.0f}/s, {1000 / found:.2f} ms, {found / rates['imagehash']:.2f} x imagehash")

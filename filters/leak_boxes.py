@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import ClassVar, Final
 
-import numpy as np
 import polars as pl
-from PIL import Image
 
 from filters.base import Columns
 from filters.phash import SIDE, frequencies_of, hash_of
@@ -48,16 +46,15 @@ def part_hashes(picture: Picture, boxes: Sequence[Box], *, flat_std: float) -> l
         boxes: parts, each larger than nothing.
         flat_std: gray levels of standard deviation below which a picture is flat, as in `PerceptualHash`.
     """
+    from filters.squares import squares  # brings the compiler in
+
     gray = picture.gray_within(SAMPLE_PX)
     if gray_std(gray) < flat_std:
         return None
-    return [hash_of(low) for low in frequencies_of(np.stack([_square(gray, box) for box in boxes]))]
-
-
-def _square(gray: Image.Image, box: Box) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    left, top, right, bottom = box
-    inner = (left * gray.width, top * gray.height, (1 - right) * gray.width, (1 - bottom) * gray.height)
-    return np.asarray(gray.resize((SIDE, SIDE), Image.Resampling.LANCZOS, box=inner))
+    width, height = gray.size
+    parts = [(left * width, top * height, (1 - right) * width, (1 - bottom) * height)
+             for left, top, right, bottom in boxes]  # fmt: skip
+    return [hash_of(low) for low in frequencies_of(squares(gray, parts, SIDE))]
 
 
 @dataclass(frozen=True, slots=True)

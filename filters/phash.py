@@ -56,14 +56,16 @@ class PerceptualHash:
 
     def __call__(self, picture: Picture) -> tuple[float | int | None, ...]:
         """Hashes in the order of `writes`; all None for a flat picture."""
-        if gray_std(picture.gray_within(SAMPLE_PX)) < self.flat_std:
+        from filters.squares import squares  # brings the compiler in
+
+        gray = picture.gray_within(SAMPLE_PX)
+        if gray_std(gray) < self.flat_std:
             return None, None, None
-        within = SAMPLE_PX if picture.scale > 1 else None  # in full as imagehash; else nothing is lost by it
-        squares = (
-            picture.gray_square(SIDE, within=within),
-            picture.gray_square(SIDE, inset=self.inset, within=SAMPLE_PX),
-        )
-        whole, inner = frequencies_of(np.stack([np.asarray(square) for square in squares]))
+        width, height = size = picture.size_within(SAMPLE_PX)
+        box = (self.inset * width, self.inset * height, (1 - self.inset) * width, (1 - self.inset) * height)
+        full, size = (gray, size) if picture.scale > 1 else (picture.gray(), picture.gray().size)  # as imagehash
+        made = squares(full, [(0.0, 0.0, *size)], SIDE), squares(gray, [box], SIDE)
+        whole, inner = frequencies_of(np.concatenate(made))
         return hash_of(whole), hash_of(whole * _MIRRORED), hash_of(inner)
 
 

@@ -88,19 +88,10 @@ class Picture:
         factor = _factor(self.width, self.height, side) // self.scale
         return self._once("gray_within", side, lambda: self.gray().reduce(factor) if factor > 1 else self.gray())
 
-    def gray_square(self, side: int, *, inset: float = 0.0, within: int | None = None) -> Image.Image:
-        """The gray picture without its rim, resampled to `side` by `side` pixels.
-
-        Args:
-            side: pixels.
-            inset: share (0..0.5, exclusive) of each side that is left out; borders may run through pixels.
-            within: as `side` of `gray_within`, from which it is made, in a tenth of the time; None: from `gray`.
-        """
-        gray = self.gray_within(within) if within else self.gray()
-        factor = _factor(self.width, self.height, within) if within else self.scale
-        width, height = self.width / factor, self.height / factor  # the last row and column may stand for less
-        box = (inset * width, inset * height, (1 - inset) * width, (1 - inset) * height)
-        return gray.resize((side, side), Image.Resampling.LANCZOS, box=box)
+    def size_within(self, side: int) -> tuple[float, float]:
+        """Width and height of `gray_within(side)` in its pixels, of which the last row and column may be parts."""
+        factor = _factor(self.width, self.height, side)
+        return self.width / factor, self.height / factor
 
     def rgb_sample(self, side: int) -> Image.Image:
         """Single pixels of `image` in mode RGB, evenly spread, at most `side` by `side`; kept.
