@@ -2,17 +2,15 @@
 
 `python -m benchmarks.dedup_truth FOLDER` reads `truth.csv` (image, origin, transform, tier, group_id, family),
 `hard_negatives.csv`, `do_not_score.csv` and `images/`; groups fall in two halves by the hash of their name,
-but the constants of the comparison were set with both in view, so neither half is held out.
-`--others FOLDER` takes any pictures instead: copies and edits (a letter exchanged) of each are made and told apart,
-and pairs found among them are listed for the eye. Prints counts with Wilson intervals of 95 %.
+but the constants of the comparison were set with both in view, so neither half is held out; `dedup_others.py` takes
+pictures of any other origin. Prints counts with Wilson intervals of 95 %.
 """
 
 import argparse
 import hashlib
-import io
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,24 +18,14 @@ from typing import Final
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image
 
 from filters.phash import PerceptualHash
-from manifests.likeness import SIDE, Likeness, likeness, shrunk
-from shards.errors import PictureError
+from manifests.likeness import Likeness, likeness, shrunk
 from shards.picture import Picture, decode
 
 RADIUS: Final = 10
 FAR: Final = 10
-SUFFIXES: Final = {".png", ".jpg", ".jpeg", ".webp"}
-EDITS: Final = ((6, 8), (8, 10), (12, 12), (24, 12))
-"""Width and height in pixels, at a longest side of 512, of the piece of print that an edit exchanges."""
-
-PAPER: Final = 160
-INK: Final = 45
-ANOTHER: Final = 0.3
-"""Gray levels of paper at least, standard deviation of print at least, correlation of two letters at most."""
-
 Gray = NDArray[np.uint8]
 
 
@@ -52,14 +40,11 @@ class Seen:
 
 
 def main() -> None:
-    """Score the truth, or others of any origin."""
+    """Score the truth."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--others", action="store_true", help="pictures without a truth")
     parser.add_argument("--radius", type=int, default=RADIUS, help="bits between hashes of candidates")
-    parser.add_argument("--most", type=int, default=400, help="pictures to take of a folder without a truth")
-    given = parser.parse_args()
-    (others if given.others else truth)(given)
+    truth(parser.parse_args())
 
 
 def see(data: bytes) -> Seen:
@@ -67,7 +52,7 @@ def see(data: bytes) -> Seen:
     return _looked_at(decode(data))
 
 
-def _seen(image: Image.Image) -> Seen:
+def seen(image: Image.Image) -> Seen:
     """The same of pixels."""
     return _looked_at(Picture(image, "PNG", 0, 1, 1, image.width, image.height))
 
@@ -257,113 +242,6 @@ def _values(results: list[Likeness]) -> list[float]:
     """Differences by bounds, of pairs without captions."""
     return [result.difference / result.bound for result in results
             if result.difference is not None and result.bound and result.reason != "edge"]  # fmt: skip
-
-
-def others(given: argparse.Namespace) -> None:
-    """Copies and edits of pictures of any origin."""
-    paths = sorted(path for path in given.folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    paths = paths[:: max(1, len(paths) // given.most)][: given.most]
-    seen = {path: picture for path in paths if (picture := _readable(path))}
-    paths, pictures = list(seen), list(seen.values())
-    verify = Verifier(pictures)
-    near = np.argwhere(np.triu(distances(pictures, mirrored=False) <= given.radius, 1))
-    same = [(int(a), int(b)) for a, b in near if verify(int(a), int(b)).same]
-    print(f"{len(paths)} pictures; {len(near)} pairs within {given.radius} bits, {len(same)} found the same")
-    for a, b in same:
-        print(f"  {paths[a].name} {paths[b].name}: {verify(a, b).sentence}")
-    for title, made in (("copies found", copies_of), ("edits merged", edits_of)):
-        print(f"\n{title}; of them by hash, too")
-        for name, results in _tried(paths, made, given.radius).items():
-            merged = [near for same, near in results if same]
-            print(f"  {name:<19} {wilson(len(merged), len(results))}; {sum(merged)}")
-
-
-def _readable(path: Path) -> Seen | None:
-    """What a file shows; None, and a line that says why, where it does not decode, or is flat and has no hash."""
-    try:
-        seen = see(path.read_bytes())
-    except PictureError as error:
-        print(f"{path.name}: {error}")
-        return None
-    if not seen.whole:
-        print(f"{path.name}: flat, no hash, never compared")
-        return None
-    return seen
-
-
-def _tried(
-    paths: list[Path],
-    made: Callable[[Image.Image, np.random.Generator], Iterator[tuple[str, Image.Image]]],
-    radius: int,
-) -> dict[str, list[tuple[bool, bool]]]:
-    """By name of a change: whether its pictures are the same as what they were made of, and whether hashes are near."""
-    found: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
-    for path in paths:
-        image = Image.open(path).convert("RGB")
-        image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-        rng = np.random.default_rng(list(hashlib.sha256(path.name.encode()).digest()))
-        origin = _seen(image)
-        for name, changed in made(image, rng):
-            copy = _seen(changed)
-            near = int(distances([origin, copy], mirrored=False)[0, 1]) <= radius
-            found[name].append((likeness(origin.gray, copy.gray).same, near))
-    return dict(sorted(found.items()))
-
-
-def copies_of(image: Image.Image, rng: np.random.Generator) -> Iterator[tuple[str, Image.Image]]:
-    """Copies as people make them."""
-    width, height = image.size
-    yield "jpeg30", _jpeg(image, 30)
-    share = rng.uniform(0.01, 0.05, 4)
-    crop = image.crop((int(share[0] * width), int(share[1] * height), width - int(share[2] * width),
-                       height - int(share[3] * height)))  # fmt: skip
-    yield "crop of 2 to 10 %", crop
-    yield "crop, 0.7 x, jpeg50", _jpeg(crop.resize((round(crop.width * 0.7), round(crop.height * 0.7))), 50)
-    yield (
-        "border",
-        ImageOps.expand(image, max(2, round(0.03 * max(image.size))), fill=int(rng.integers(0, 256)) * 65793),
-    )
-    yield "0.5 x", image.resize((max(1, width // 2), max(1, height // 2)), Image.Resampling.LANCZOS)
-    yield "gamma 1.4", image.point([round(255 * (value / 255) ** 1.4) for value in range(256)] * 3)
-    yield "squashed by 0.8", image.resize((max(1, round(width * 0.8)), height), Image.Resampling.BICUBIC)
-    strip = image.copy()
-    top = int(rng.choice([0, height - max(12, height // 14)]))
-    draw = ImageDraw.Draw(strip)
-    draw.rectangle((0, top, width, top + max(12, height // 14)), fill=int(rng.integers(0, 2)) * 0xFFFFFF)
-    draw.text((4, top + 1), "Downloaded from www.example.org/archive", fill=(128, 60, 60))
-    yield "caption strip", strip
-
-
-def edits_of(image: Image.Image, rng: np.random.Generator) -> Iterator[tuple[str, Image.Image]]:
-    """Look-alikes: one piece of print exchanged by another of the same picture; none where there is no print."""
-    for width, height in EDITS:
-        edited = _exchanged(image, width, height, rng)
-        if edited:
-            yield f"{width:>2} x {height}", edited
-            yield f"{width:>2} x {height}, jpeg50", _jpeg(edited, 50)
-
-
-def _exchanged(image: Image.Image, width: int, height: int, rng: np.random.Generator) -> Image.Image | None:
-    """Paste one piece over another that differs from it as one letter does from another."""
-    pixels = np.asarray(image.convert("L"), dtype=np.float64)
-    if image.width < 4 * width or image.height < 4 * height:
-        return None
-    for _ in range(300):
-        x, u = rng.integers(width, image.width - 2 * width, 2)
-        y, v = rng.integers(height, image.height - 2 * height, 2)
-        mine, other = pixels[y : y + height, x : x + width], pixels[v : v + height, u : u + width]
-        paper = min(np.median(mine), np.median(other)) > PAPER  # print on paper: other textures hold no letters
-        if paper and min(mine.std(), other.std()) > INK and np.corrcoef(mine.ravel(), other.ravel())[0, 1] < ANOTHER:
-            edited = image.copy()
-            edited.paste(image.crop((u, v, u + width, v + height)), (int(x), int(y)))
-            return edited
-    return None
-
-
-def _jpeg(image: Image.Image, quality: int) -> Image.Image:
-    target = io.BytesIO()
-    image.save(target, "JPEG", quality=quality)
-    return Image.open(io.BytesIO(target.getvalue()))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from flows.leaking import NEAREST, RADIUS
 from manifests.leak_likeness import WHOLE, likeness_of_parts
 from manifests.leak_search import HashTable
 from manifests.leaks import decided, paired, weighed
-from manifests.likeness import shrunk
+from manifests.likeness import SIDE, shrunk
 from shards.errors import PictureError
 from shards.picture import decode, sample
 from shards.schema import MESSAGE
@@ -57,7 +57,7 @@ class Known:
     def __init__(self, pictures: Sequence[bytes]) -> None:
         found = [(part_hashes(sample(data), BOXES, flat_std=2.0), data) for data in pictures]
         kept = [(parts, data) for parts, data in found if parts]
-        self.grays = [shrunk(decode(data).gray()) for _, data in kept]
+        self.grays = [shrunk(decode(data).gray(), SIDE) for _, data in kept]
         owners = np.repeat(np.arange(len(kept), dtype=np.uint32), len(BOXES))
         hashes = np.array([part for parts, _ in kept for part in parts], dtype=np.uint64)
         self.hashes = hashes.reshape(len(kept), len(BOXES))
@@ -92,7 +92,7 @@ def hashed(name: str, data: bytes) -> Hashed | None:
     if whole is None or mirror is None or inner is None:
         return None
     hashes = tuple(int(value) for value in (whole, inner, *cuts) if value is not None)
-    return Hashed(name, hashes, int(mirror), shrunk(decode(data).gray()))
+    return Hashed(name, hashes, int(mirror), shrunk(decode(data).gray(), SIDE))
 
 
 def encoded(image: Picture, quality: int = 85) -> bytes:

@@ -173,9 +173,9 @@ def index_pictures(job: PicturePart) -> pl.DataFrame:
 
 def _small(reader: PictureReader, image: Image) -> tuple[bytes, Facts]:
     """The gray picture as comparisons want it, as JPEG."""
-    from manifests.likeness import shrunk
+    from manifests.likeness import SIDE, shrunk
 
-    gray = PillowImage.fromarray(np.asarray(shrunk(reader.picture(image).gray())))
+    gray = PillowImage.fromarray(np.asarray(shrunk(reader.picture(image).gray(), SIDE)))
     target = io.BytesIO()
     gray.save(target, "JPEG", quality=_QUALITY)
     return target.getvalue(), Facts(gray.width, gray.height, "JPEG")

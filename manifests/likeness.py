@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from manifests.likeness_align import WHOLE, Placement, align, overlap
+from manifests.likeness_align import WHOLE, Placement, align, closer, overlap
 from manifests.likeness_kernels import (
     Gray,
     smooth,
@@ -25,20 +25,27 @@ from manifests.likeness_kernels import (
 )
 from manifests.likeness_regions import STEP, WINDOW, Place, Region, captions_among, is_in, regions_of, strips_of
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Raised whenever the same two pictures may get another answer."""
 
 SIDE: Final = 512
 """Pixels of the longest side: digits of a receipt are six wide."""
 
+FINE: Final = 1024
+_FINER: Final = 1.25
+"""Pixels of the longest side of a second look at what is the same at `SIDE`, if both have more than so many times that:
+digits of a page of 1,500 pixels are five high at 512, and their windows are filled by their neighbours."""
+
 Reason = Literal["equal", "agrees", "edge", "inside", "apart", "flat"]
 
 _LEAST: Final = 0.15
+_LEAST_FINE: Final = 0.2
 _MOST: Final = 0.5
 _BEYOND: Final = 4.0
-"""A window differs when its difference is above the third times what is usual in this pair, never below the first nor
-above the second: a digit stands out from what recompression did to all the rest. Ours, from the copies and look-alikes
-of benchmarks/dedup_truth.py and pages with one digit exchanged."""
+"""A window differs when its difference is above the last times what is usual in this pair, never below the first (of a
+second look: the second) nor above the third: a digit stands out from what recompression did to all the rest. Ours, from
+the copies and look-alikes of benchmarks/dedup_truth.py and pages with one digit exchanged; of a second look from such
+pages, where a 3 for an 8 is 0.3, and other tones of scans, 0.2 and rarely more."""
 
 _RARE: Final = (0.01, 0.05, 100)
 """Usual is the largest difference of windows with print but for a share of them: the first, or as many as make the
@@ -145,17 +152,21 @@ _SENTENCES: Final[dict[Reason, str]] = {
 }
 
 
-def shrunk(image: Image.Image) -> NDArray[np.uint8]:
-    """The picture as `likeness` wants it: (h, w) uint8 gray, longest side at most 512 pixels.
+def shrunk(image: Image.Image, side: int = FINE) -> NDArray[np.uint8]:
+    """The picture as `likeness` wants it: (h, w) uint8 gray, longest side at most `side` pixels.
 
     Averaged, not sampled: box or nearest resampling by a factor near 1 breaks thin lines, which then differ.
     """
-    gray = image if image.mode == "L" else image.convert("L")
-    factor = SIDE / max(gray.size)
+    return _within(image if image.mode == "L" else image.convert("L"), side, 3.0)
+
+
+def _within(gray: Image.Image, side: int, gap: float) -> NDArray[np.uint8]:
+    """With a longest side of at most so many pixels; blocks are averaged first where `gap` times as many are left."""
+    factor = side / max(gray.size)
     if factor >= 1:
         return np.asarray(gray)
     size = (max(1, round(gray.width * factor)), max(1, round(gray.height * factor)))
-    return np.asarray(gray.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0))
+    return np.asarray(gray.resize(size, Image.Resampling.BICUBIC, reducing_gap=gap))
 
 
 def likeness(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> Likeness:
@@ -164,7 +175,7 @@ def likeness(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> Likeness:
     Colour is not seen, nor a mirrored copy: pass the mirrored array to ask for that.
 
     Args:
-        left: (h, w) uint8 gray, longest side at most 512 pixels; more cost time, fewer hide small print.
+        left: (h, w) uint8 gray, longest side at most 1,024 pixels; fewer hide small print, no less than 512.
         right: the same, of any other size.
 
     Returns:
@@ -175,17 +186,25 @@ def likeness(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> Likeness:
     if left.shape == right.shape and np.array_equal(left, right):
         return Likeness(True, "equal", 0.0, _LEAST, 0.0, 0.0)
     first, second = sorted((left, right), key=lambda array: (array.size, array.shape, array.tobytes()))
-    if min(first.shape + second.shape) < 2 * WINDOW:
-        return _flat(first, second)
-    pictures = Image.fromarray(first), Image.fromarray(second)
-    if min(float(first.std()), float(second.std())) < _FLAT:
-        return _flat(first, second)
-    if found := _as_they_are(*pictures):
+    found, placement = _at_side(*(_within(Image.fromarray(each), SIDE, 1.0) for each in (first, second)))
+    if found.reason != "agrees" or min(max(first.shape), max(second.shape)) <= _FINER * SIDE:
         return found
+    pictures = Image.fromarray(first), Image.fromarray(second)
+    finer, _ = _compared(*pictures, closer(*pictures, placement), _LEAST_FINE)
+    return found if finer.same else finer
+
+
+def _at_side(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> tuple[Likeness, Placement]:
+    """What is seen at no more than 512 pixels, and how they lie on one another."""
+    if min(first.shape + second.shape) < 2 * WINDOW or min(float(first.std()), float(second.std())) < _FLAT:
+        return _flat(first, second), WHOLE
+    pictures = Image.fromarray(first), Image.fromarray(second)
+    if found := _as_they_are(*pictures):
+        return found, WHOLE
     placement = align(*pictures)
     if placement.correlation < _CORRELATION:
-        return Likeness(False, "apart", correlation=placement.correlation)
-    return _compared(*pictures, placement)[0]
+        return Likeness(False, "apart", correlation=placement.correlation), placement
+    return _compared(*pictures, placement)[0], placement
 
 
 def _as_they_are(first: Image.Image, second: Image.Image) -> Likeness | None:
@@ -201,19 +220,21 @@ def _as_they_are(first: Image.Image, second: Image.Image) -> Likeness | None:
     return found if certain else None
 
 
-def _compared(first: Image.Image, second: Image.Image, placement: Placement) -> tuple[Likeness, float]:
+def _compared(
+    first: Image.Image, second: Image.Image, placement: Placement, least: float = _LEAST
+) -> tuple[Likeness, float]:
     """What a placement says, and the difference that nine tenths of the windows with print do not exceed."""
     mine, other, box = overlap(first, second, placement)
     shown = mine.size / (first.width * first.height)
     covered = min(shown / placement.parts[0], shown * placement.scale_x * placement.scale_y / placement.parts[1])
     if covered < _OVERLAP or min(mine.shape) < 2 * WINDOW:
         return Likeness(False, "apart", correlation=placement.correlation, covered=covered), _MOST
-    mine, other, fine, printed, over = _seen(mine, other, placement)
+    mine, other, fine, printed, over = _seen(mine, other, placement, least)
     worst = fine
     if min(mine.shape) >= WINDOW * _COARSER:  # a thin strip has no window at a quarter of its size
         reduced = _reduced(_without(over, mine, other)), _reduced(other)
         worst = np.maximum(fine, _spread(_differences(*reduced)[0], fine.shape))
-    bound = _bound(worst[printed & _free(worst.shape, over)])
+    bound = _bound(worst[printed & _free(worst.shape, over)], least)
     found = regions_of(worst, bound, mine.shape)
     captions = captions_among(found, mine, other)
     inside = [region for region in found if region not in captions]
@@ -237,7 +258,7 @@ def _compared(first: Image.Image, second: Image.Image, placement: Placement) -> 
 
 
 def _seen(
-    mine: Gray, other: Gray, placement: Placement
+    mine: Gray, other: Gray, placement: Placement, least: float
 ) -> tuple[Gray, Gray, NDArray[np.float64], NDArray[np.bool_], list[Region]]:
     """Both in the same tones, differences of their windows, whether those hold print, and the captions among them.
 
@@ -249,7 +270,7 @@ def _seen(
     for _ in range(2):
         mine, other = _matched(*smoothed, placement, known)
         fine, printed = _differences(mine, other)
-        over = captions_among(regions_of(fine, _bound(fine[printed]), mine.shape), mine, other)
+        over = captions_among(regions_of(fine, _bound(fine[printed], least), mine.shape), mine, other)
         if not over or known != strips or all(is_in(region, strips) for region in over):
             break
         known = over
@@ -284,9 +305,9 @@ def _without(captions: list[Region], mine: Gray, other: Gray) -> Gray:
     return mine
 
 
-def _bound(differences: NDArray[np.float64]) -> float:
+def _bound(differences: NDArray[np.float64], least: float) -> float:
     """The difference above which a window differs, from those of windows with print."""
-    return min(max(_BEYOND * _usual(differences), _LEAST), _MOST)
+    return min(max(_BEYOND * _usual(differences), least), _MOST)
 
 
 def _usual(differences: NDArray[np.float64]) -> float:

@@ -13,6 +13,9 @@ from manifests.likeness_kernels import Gray, Vector, normal_equations, smooth
 _COARSE: Final = 64 * 64
 """Pixels of the level at which places are tried; 4 times and 16 times as many at the levels that refine the best."""
 
+_FINEST: Final = 64 * _COARSE
+"""Pixels of the level at which a placement is fitted once more for larger pictures."""
+
 _SHORT: Final = 24
 """Pixels: no side of the coarse level is shorter, or the long lines of a receipt melt into each other."""
 
@@ -110,6 +113,25 @@ def align(left: Image.Image, right: Image.Image) -> Placement:
         tried = [_refine(levels[0], _start(*scales), 3) for scales in _starts(left, right)]
         fits = [_refine(levels[0], start.place, 9) for start in _best(tried, 3)]
         fit = _best([fit, _refined(levels, _best(fits, 2))], 1)[0]
+    return _placement(fit)
+
+
+def closer(left: Image.Image, right: Image.Image, placement: Placement) -> Placement:
+    """A placement that was found on smaller pictures, fitted to these; what lay whole on the whole stays there."""
+    start = _values(placement)
+    if np.array_equal(start[:4], _WHOLE[:4]):
+        return placement
+    fit = _refine(_level(left, right, _FINEST), start, 3, _NOISE)
+    if fit.correlation < placement.correlation - _AS_WELL:
+        return placement
+    return _placement(_Fit(fit.place, fit.correlation, placement.parts))
+
+
+def _values(place: Placement) -> Vector:
+    return np.array([place.scale_x, place.shift_x, place.scale_y, place.shift_y, place.gain, place.offset])
+
+
+def _placement(fit: _Fit) -> Placement:
     scale_x, shift_x, scale_y, shift_y, gain, offset = (float(value) for value in fit.place)
     return Placement(scale_x, shift_x, scale_y, shift_y, gain, offset, fit.correlation, fit.parts)
 

@@ -2,12 +2,13 @@
 
 import io
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from manifests.likeness import SIDE, likeness, shrunk
+from manifests.likeness import FINE, SIDE, likeness, shrunk
 
 SIZE = 16
 
@@ -257,11 +258,58 @@ def test_a_negative_is_another_picture() -> None:
     assert not likeness(shrunk(page()), 255 - shrunk(page())).same
 
 
+@cache
+def letter(*, number: str = "48217.30", size: tuple[int, int] = (1100, 1500)) -> Image.Image:
+    """A page of 22-pixel type, of which digits are five pixels high at 512; `number` stands on the ninth line."""
+    rng = np.random.default_rng(7)
+    image = Image.new("L", (1100, 1500), 255)
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(22)
+    for line in range(44):
+        words = " ".join("".join(rng.choice(list("abdeghnoprstu"), rng.integers(2, 9))) for _ in range(12))
+        draw.text((90, 80 + 31 * line), f"{words} {number}" if line == 8 else words, font=font, fill=15)
+    return image.resize(size, Image.Resampling.BICUBIC)
+
+
+@pytest.mark.parametrize("number", ["48217.80", "43217.30"])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda image: image,
+        lambda image: jpeg(image, 60),
+        lambda image: ImageOps.expand(image, 24, fill=90),
+        lambda image: cropped(image, 0.03),
+    ],
+    ids=["as it is", "jpeg60", "border", "crop"],
+)
+def test_a_digit_of_a_large_page_is_seen_at_a_second_look(
+    number: str, changed: Callable[[Image.Image], Image.Image]
+) -> None:
+    mine, other = letter(), changed(letter(number=number))
+    assert likeness(shrunk(mine, SIDE), shrunk(other, SIDE)).same
+    found = likeness(shrunk(mine), shrunk(other))
+    assert (found.same, found.reason) == (False, "inside"), found
+    assert likeness(shrunk(other), shrunk(mine)) == found
+    place = found.places[0]
+    assert 0.15 < place.top < place.bottom < 0.30
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_a_second_look_loses_no_copy_of_a_large_page(name: str) -> None:
+    found = likeness(shrunk(letter()), shrunk(COPIES[name](letter())))
+    assert (found.same, found.reason) == (True, "agrees"), found
+
+
+@pytest.mark.parametrize(("size", "same"), [((440, 600), True), ((880, 1200), False)])
+def test_there_is_none_where_one_picture_has_no_more_pixels(size: tuple[int, int], same: bool) -> None:
+    assert likeness(shrunk(letter()), shrunk(letter(number="48217.80", size=size))).same == same
+
+
 @pytest.mark.parametrize("size", [(4000, 10), (300, 200), (1500, 1100)])
 def test_pictures_are_shrunk_not_grown(size: tuple[int, int]) -> None:
-    array = shrunk(Image.new("RGB", size, "white"))
-    assert max(array.shape) == min(SIDE, max(size))
-    assert array.dtype == np.uint8 and min(array.shape) >= 1
+    image = Image.new("RGB", size, "white")
+    for array, side in ((shrunk(image), FINE), (shrunk(image, SIDE), SIDE)):
+        assert max(array.shape) == min(side, max(size))
+        assert array.dtype == np.uint8 and min(array.shape) >= 1
 
 
 @pytest.mark.parametrize("height", [9, 17, 18, 20, 35, 36, 37])
