@@ -20,7 +20,7 @@ from flows.ledger import Question, Rows, answer, prompt_sha256
 from flows.scoring import ASKABLE, CRITERIA, CRITERION_OF, JUMP, SIGHTED, criteria_of, judged_types
 from manifests.asking import to_ask
 from manifests.manifest import JudgeCounts
-from manifests.mixture import SourceScores, take_mask
+from manifests.mixture import SourceScores, columns_of, take_mask
 from manifests.plan import PlannedStage
 from manifests.recipe import JudgeSettings, Recipe, Rule
 from manifests.rules import HUMAN_SCORES, Predicate, Scores, parse
@@ -178,6 +178,14 @@ def pictures_shown(judge: Judge | None, stage: PlannedStage) -> dict[str, str]:
 def criterion_columns(criterion: str) -> list[str]:
     """Scores that are filled in when a criterion is asked."""
     return list(judged_types(criterion))
+
+
+def columns_read(recipe: Recipe, stage: PlannedStage, judge: Judge | None) -> set[str]:
+    """Scores that `judge_stage` reads and fills in."""
+    if judge is None:
+        return set()
+    conditions = (pl.sql_expr(predicate).meta.root_names() for predicate in ask_when(recipe).values())
+    return {*columns_of(stage), *ASKABLE, "judge_domain", "instruction_like"}.union(*conditions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Scores to a mixture box: judge, decide, dedup, cap, repeat, write."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +14,13 @@ from flows.comparing import PictureComparison, comparison_box, comparison_versio
 from flows.evidence import evidence
 from flows.executor import Runner, Steps
 from flows.importing import imported_digests
-from flows.judging import judge_stage
-from flows.leak_report import counted, source_scores
+from flows.judging import columns_read, judge_stage
+from flows.leak_report import counted
 from flows.leaking import leaks_box, leaks_names
 from flows.review_scores import answers_digest
-from flows.scoring import FilterSet, identity, load_scores, natives, score_box
-from flows.taken import taken_down, with_found
+from flows.score_table import ScoreTable
+from flows.scoring import FilterSet, identity, natives, score_box
+from flows.taken import with_found
 from manifests.account import Told, report
 from manifests.manifest import MANIFEST_VERSION, Digests, JudgeCounts, Manifest, read_manifest
 from manifests.mixture import DECISIONS, IDS, Mixture, Sources, SourceScores, columns_of, mix
@@ -210,29 +211,42 @@ def _write_scores(
         write: Callable[[pl.DataFrame], None] | None = None
         for name in names:
             own = replace(stage, entries=tuple(entry for entry in stage.entries if source_of[entry.id] == name))
-            loaded = {name: load_source(store, filters, *sourced[name])}
+            table = ScoreTable(store, filters, *sourced[name])
+            source = _source(table, None if table.is_small else columns_read(recipe, stage, judge))
             own_shards = {name: sourced[name][1]}
-            judged = judge_stage(runner, store, recipe, own, loaded, source_of, own_shards, judge)
-            frame = judged.sources[name].scores.select(pl.lit(name).alias("source"), pl.all())
-            if write is None:
-                write = stack.enter_context(table_writer(box.path / SCORES_FILE, frame.schema))
-            write(frame)
+            judged = judge_stage(runner, store, recipe, own, {name: source}, source_of, own_shards, judge)
+            scores = judged.sources[name].scores
+            for block in (scores,) if table.is_small else _with(table.blocks(), scores):
+                frame = block.select(pl.lit(name).alias("source"), pl.all())
+                if write is None:
+                    write = stack.enter_context(table_writer(box.path / SCORES_FILE, frame.schema))
+                write(frame)
             steps = steps.plus(judged.steps)
             for criterion, count in judged.counts.items():
                 counts[criterion] = counts.get(criterion, JudgeCounts()) + count
-            facts[name] = replace(loaded[name], scores=frame.clear())
+            facts[name] = replace(source, scores=frame.clear())
     if not names:
         columns = {"source": pl.String, "key": pl.String, "position": pl.Int64, **filters.scores()}
         write_table(box.path / SCORES_FILE, pl.DataFrame(schema=columns))
     return facts, steps, dict(sorted(counts.items()))
 
 
+def _with(blocks: Iterable[pl.DataFrame], known: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Blocks of rows with the columns that are known of all of them."""
+    begin = 0
+    for block in blocks:
+        yield block.with_columns(known[begin : begin + block.height].get_columns())
+        begin += block.height
+
+
 def load_source(store: Store, filters: FilterSet, source: Source, shards: Box) -> SourceScores:
     """Counts and cheap scores of a source."""
-    index = shards.index(ShardsIndex)
-    scores = load_scores(store, filters, source, shards)
-    scores = scores.hstack(source_scores(store, shards, scores["key"], filters.leakage))
-    scores = scores.hstack(taken_down(shards, source.name, scores["key"], filters.takedowns))
+    return _source(ScoreTable(store, filters, source, shards), None)
+
+
+def _source(table: ScoreTable, names: Collection[str] | None) -> SourceScores:
+    """Counts of a source, and the cheap scores of these names; null means all."""
+    index, source = table.shards.index(ShardsIndex), table.source
     return SourceScores(
         source.name,
         source.licence,
@@ -240,7 +254,7 @@ def load_source(store: Store, filters: FilterSet, source: Source, shards: Box) -
         index.items,
         index.quarantined,
         index.repairs,
-        scores,
+        table.whole(names),
         source.revision,
         source.model_dump(mode="json", include=_READING, exclude_defaults=True),
     )

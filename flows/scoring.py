@@ -19,10 +19,9 @@ from filters.text_bands import TextBands
 from filters.texts import read_texts
 from filters.tokens import TokenEstimate
 from flows.executor import Runner, Steps
-from flows.importing import imported_scores
 from flows.leak_sets import Benchmark
 from flows.metering import Spent, Work, add, measured, tally
-from flows.review_scores import Answers, human_columns
+from flows.review_scores import Answers
 from flows.takedowns import Takedowns
 from manifests.leaks import LEAK_SCORES
 from manifests.rules import HUMAN_SCORES, TAKEN_DOWN, Scores
@@ -31,8 +30,7 @@ from shards.files import fingerprint, write_table
 from shards.pack import Image, PictureReader
 from shards.picture import Picture, sample
 from shards.remote import withdraw
-from shards.sample import ShardsIndex, read_all, read_samples, sample_path
-from shards.schema import STATE_SUFFIX
+from shards.sample import ShardsIndex, read_samples, sample_path
 from shards.store import Box, Store
 from sources.spec import Source
 
@@ -324,69 +322,6 @@ def _compact(box: Box, shards: Box, item: SampleFilter | PictureFilter, parts: i
     withdraw([_part(box, number) for number in range(parts)])
 
 
-def load_scores(store: Store, filters: FilterSet, source: Source, shards: Box) -> pl.DataFrame:
-    """Every cheap score of a source's samples.
-
-    Returns:
-        (n, ...) frame in published order: key, position, each score and its `_state` (why it is null; null where it
-        is not), last what people say. Judge scores are null with state `not_asked`, or `not_applicable` where the
-        criterion needs pictures and the sample has none.
-    """
-    keys = pl.concat(list(read_all(shards.path, ["key", "position"])))
-    tables = [
-        pl.read_parquet(score_box(store, shards, item).path / "scores.parquet")
-        for item in (*filters.samples, *natives(source))
-    ]
-    reduced = [reduce_pictures(store, item, shards) for item in filters.pictures if item.reduces]
-    imported = imported_scores(store, source.name, keys["key"], filters.imported)
-    frame = pl.concat([keys, *tables, *reduced, imported], how="horizontal")
-    lacking = [name for name in (f"native_{name}" for name in filters.published) if name not in frame.columns]
-    frame = frame.with_columns(pl.lit(None, pl.Float64).alias(name) for name in lacking)
-    not_asked = filters.judged()
-    asked = [pl.lit(None, dtype).alias(name) for name, dtype in not_asked.items()]
-    states = [_not_asked(name).alias(name + STATE_SUFFIX) for name in not_asked]
-    human = human_columns(shards, keys["key"], filters.answers.get(source.name, ()))
-    return _with_states(frame).with_columns(*asked, *states).hstack(human)
-
-
-def _not_asked(name: str) -> pl.Expr:
-    """State of a score that nobody was asked for."""
-    if CRITERION_OF.get(name) not in SIGHTED:
-        return pl.lit("not_asked")
-    return pl.when(pl.col("num_images") > 0).then(pl.lit("not_asked")).otherwise(pl.lit("not_applicable"))
-
-
-def _with_states(frame: pl.DataFrame) -> pl.DataFrame:
-    """Give every score its state column: `not_applicable` where the filter said nothing else of a null."""
-    scores = [name for name in frame.columns if name not in {"key", "position"} and not name.endswith(STATE_SUFFIX)]
-    states = []
-    for name in scores:
-        said = pl.col(name + STATE_SUFFIX) if name + STATE_SUFFIX in frame.columns else pl.lit(None, pl.String)
-        state = pl.when(pl.col(name).is_null()).then(said.fill_null("not_applicable")).otherwise(None)
-        states.append(state.alias(name + STATE_SUFFIX))
-    return frame.with_columns(states)
-
-
 def picture_table(store: Store, item: PictureFilter, shards: Box) -> pl.DataFrame:
     """The measures of every distinct picture of a source: sha256, `PICTURE_STATE`, the columns of the filter."""
     return pl.read_parquet(score_box(store, shards, item).path / "scores.parquet")
-
-
-def reduce_pictures(store: Store, item: PictureFilter, shards: Box) -> pl.DataFrame:
-    """Sample scores made from per-picture columns, row-aligned, each with its state.
-
-    Null without a state for samples without pictures, null with state `error` where a picture of the sample does not
-    decode: what the others say is not known to hold for all.
-    """
-    images = pl.concat(list(read_all(shards.path, ["images"]))).with_row_index("sample")
-    shas = images.select("sample", pl.col("images").list.eval(pl.element().struct.field("sha256")).alias("sha256"))
-    flat = shas.explode("sha256").drop_nulls()
-    joined = flat.join(picture_table(store, item, shards), on="sha256", how="left", maintain_order="left")
-    how = {"min": pl.Expr.min, "max": pl.Expr.max, "first": pl.Expr.first}
-    broken = pl.col(PICTURE_STATE).is_not_null().any()
-    scores = [
-        pl.when(~broken).then(how[kind](pl.col(column))).alias(score) for score, (column, kind) in item.reduces.items()
-    ]
-    states = [pl.when(broken).then(pl.lit("error")).alias(score + STATE_SUFFIX) for score in item.reduces]
-    reduced = joined.group_by("sample", maintain_order=True).agg(*scores, *states)
-    return images.select("sample").join(reduced, on="sample", how="left", maintain_order="left").drop("sample")

@@ -114,3 +114,10 @@ def test_direct_dependencies_do_not_grow_by_accident() -> None:
 def test_the_number_of_commands_does_not_grow_by_accident() -> None:
     commands = [name for name in app if not name.startswith("-")]
     assert len(commands) <= 18, commands
+
+
+def test_no_two_test_modules_have_one_name() -> None:
+    # those on the real engine run by themselves, in an environment of their own
+    paths = [path for path in (ROOT / "tests").rglob("test_*.py") if "vllm" not in path.parent.parts]
+    names = sorted(path.name for path in paths if not (path.parent / "__init__.py").exists())
+    assert names == sorted(set(names)), "pytest imports by name, so one of two would not be collected"

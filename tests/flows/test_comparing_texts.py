@@ -9,7 +9,8 @@ import pytest
 from filters.text_bands import TextBands
 from flows.comparing_texts import StoredTexts
 from flows.executor import LocalRunner
-from flows.scoring import FilterSet, load_scores, score_sources
+from flows.score_table import ScoreTable
+from flows.scoring import FilterSet, score_sources
 from manifests.near_text import near_texts
 from shards.errors import StoreError
 from shards.files import write_table
@@ -102,7 +103,7 @@ def test_near_texts_of_a_store_in_any_order(stored, rotated):
 
 def test_bands_are_no_scores(stored):
     store, sourced = stored
-    frame = load_scores(store, FILTERS, *sourced["a"])
+    frame = ScoreTable(store, FILTERS, *sourced["a"]).whole()
     assert not [name for name in frame.columns if name.startswith("band")]
     assert not [name for name in FILTERS.scores() if name.startswith("band")]
 

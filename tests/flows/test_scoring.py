@@ -12,7 +12,8 @@ from filters import ON_DEMAND, TEXT_FILTERS
 from filters.pictures import PictureBasics
 from flows.build import prepare
 from flows.executor import LocalRunner
-from flows.scoring import PICTURE_STATE, FilterSet, filter_set, load_scores, picture_table, score_sources
+from flows.score_table import ScoreTable
+from flows.scoring import PICTURE_STATE, FilterSet, filter_set, picture_table, score_sources
 from manifests.load import load_recipe
 from manifests.recipe import Entry, Rule
 from manifests.rules import parse
@@ -85,7 +86,7 @@ def test_a_picture_that_does_not_decode_has_no_measures_and_a_state(scored: tupl
 
 
 def test_a_sample_with_such_a_picture_has_no_scores_and_a_state(scored: tuple[Store, Box]) -> None:
-    frame = load_scores(scored[0], FILTERS, SOURCE, scored[1])
+    frame = ScoreTable(scored[0], FILTERS, SOURCE, scored[1]).whole()
     for score in PictureBasics.reduces:
         assert frame[score].is_null().to_list() == [False, True, True, True]
         assert frame[f"{score}_state"].to_list() == [None, "not_applicable", "error", "error"]
@@ -93,8 +94,26 @@ def test_a_sample_with_such_a_picture_has_no_scores_and_a_state(scored: tuple[St
     assert frame.dtypes[:2] == [pl.String, pl.Int64]
 
 
+def test_blocks_of_rows_are_the_whole_and_named_scores_the_same(tmp_path: Path) -> None:
+    store, box = Store(tmp_path), shards_of(tmp_path, (GOOD, WIDE), (), (BROKEN,))
+    added = [SampleRow(f"s/{row}", row, (), (), (), "{}") for row in (3, 4)]
+    write_samples(sample_path(box.path, 1), added)
+    counts = [ShardCounts(samples=rows, quarantined=0, items=rows) for rows in (3, 2)]
+    box.finish(box.index(ShardsIndex).model_copy(update={"samples": 5, "items": 5, "shards": counts}))
+    filters = filter_set((), ())
+    score_sources(LocalRunner(None), store, filters, {SOURCE.name: (SOURCE, box)})
+    whole, cut = (ScoreTable(store, filters, SOURCE, box, rows) for rows in (5, 3))
+    assert (whole.is_small, cut.is_small) == (True, False)
+    assert [block["key"].to_list() for block in cut.blocks()] == [["s/0", "s/1", "s/2"], ["s/3", "s/4"]]
+    assert cut.whole().equals(whole.whole())
+    for names in ((), ("aspect",), ("quality", "loop_state", "human", "min_side_px")):
+        columns = [name for name in whole.whole().columns if name in cut.whole(names).columns]
+        assert {*names} <= {*columns}
+        assert cut.whole(names).equals(whole.whole().select(columns))
+
+
 def test_such_a_sample_is_unscored_and_not_kept(scored: tuple[Store, Box]) -> None:
-    frame = load_scores(scored[0], FILTERS, SOURCE, scored[1])
+    frame = ScoreTable(scored[0], FILTERS, SOURCE, scored[1]).whole()
     rules = parse((Rule(name="thin", when="aspect > 2", then="drop"),), FILTERS.scores())
     verdicts = decide(frame, rules, Entry(id="a", source="s", domain="chat"))
     assert words(verdicts, rules)["verdict"].to_list() == ["drop", "keep", "unscored", "unscored"]
@@ -105,7 +124,7 @@ def test_a_source_without_pictures_has_an_empty_table(tmp_path: Path) -> None:
     write_table(box.path / "pictures.parquet", pl.DataFrame(schema=dict.fromkeys(Image._fields, pl.String)))
     score_sources(LocalRunner(None), Store(tmp_path), FILTERS, {SOURCE.name: (SOURCE, box)})
     assert picture_table(Store(tmp_path), PictureBasics(), box).height == 0
-    assert load_scores(Store(tmp_path), FILTERS, SOURCE, box)["aspect_state"].to_list() == ["not_applicable"]
+    assert ScoreTable(Store(tmp_path), FILTERS, SOURCE, box).whole()["aspect_state"].to_list() == ["not_applicable"]
 
 
 def test_filters_on_demand_run_where_one_of_their_scores_is_named():
