@@ -249,8 +249,13 @@ def since_lines(told: Since) -> Iterator[str]:
 
 def words(news: News) -> str:
     """Counts of changed rows in words; nothing that is zero."""
-    pairs = ((news.added, "added"), (news.removed, "removed"), (news.repeated, "repeated otherwise"))
-    said = [f"{count:,} {what}" for count, what in (*pairs, (news.verdicts, "verdicts changed")) if count]
+    pairs: tuple[tuple[int, str], ...] = (
+        (news.added, "added"),
+        (news.removed, "removed"),
+        (news.repeated, "repeated otherwise"),
+    )
+    pairs += ((news.verdicts, "with another verdict"),)
+    said = [f"{count:,} {what}" for count, what in pairs if count]
     return ", ".join(said) or "no row changed"
 
 

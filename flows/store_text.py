@@ -84,10 +84,11 @@ def traced_lines(found: Traced) -> Iterator[str]:
         yield f"source `{source}`: {count} samples hold it, read for no mixture that is known here"
     states = [each.state for each in found.mixtures]
     emitting = sum(each.emitted > 0 for each in found.mixtures)
-    yield (
-        f"{states.count('here')} mixtures of the store know it, {emitting} emit it; "
-        f"{states.count('removed')} that were removed read it; of {states.count('unknown')} nobody knows"
-    )
+    yield f"mixtures of the store that hold it: {states.count('here')}, of these emit it: {emitting}"
+    if removed := states.count("removed"):
+        yield f"mixtures that were removed and had read it: {removed}"
+    if unknown := states.count("unknown"):
+        yield f"mixtures that were removed, of which nobody knows what they read: {unknown}"
 
 
 def _mixture_lines(mixture: FoundMixture) -> Iterator[str]:

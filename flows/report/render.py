@@ -53,5 +53,5 @@ def environment() -> Environment:
         "plain": plain,
         "words": lambda name: str(name).replace("_", " "),
     }
-    environment.globals |= {"percent": number.percent, "estimate": estimate}
+    environment.globals |= {"percent": number.percent, "estimate": estimate, "dedup_words": stage.dedup_words}
     return environment

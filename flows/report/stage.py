@@ -237,9 +237,27 @@ def _why(member: Member) -> list[str]:
     return words
 
 
+def dedup_words(settings: Mapping[str, object]) -> str:
+    """What dedup of a stage goes by, in words, from `Manifest.dedup`."""
+    dedup = Dedup.model_validate(settings)
+    if dedup.level == "off":
+        return "off"
+    near = f"pictures within {dedup.distance} bits, " + ("then compared" if dedup.verify else "by hash alone")
+    said = [f"level {dedup.level}", *([] if dedup.level == "exact" else [near])]
+    said += ["mirrored copies are the same"] if dedup.flips == "same" else []
+    said += [f"texts at least {dedup.text.similarity:g} alike"] if dedup.text else []
+    said.append(f"keeps {_policy(dedup) or 'none'}")
+    return ", ".join([*said, *([f"rather of {', '.join(dedup.prefer)}"] if dedup.prefer else [])])
+
+
+def _policy(dedup: Dedup) -> str:
+    """Which of duplicates is kept; empty where none is."""
+    return {"first": "the first", "largest": "the largest", "best": f"the best {dedup.score}", "none": ""}[dedup.keep]
+
+
 def _preferred(member: Member, dedup: Dedup) -> list[str]:
     """What the choice of the kept row went by; of the kept row also the policy."""
-    policy = {"first": "the first", "largest": "the largest", "best": f"the best {dedup.score}", "none": ""}[dedup.keep]
+    policy = _policy(dedup)
     words = [policy] if member.reason == "kept" else []
     if member.reason == "kept" and dedup.prefer:
         words = [f"of a preferred source, then {policy}"]

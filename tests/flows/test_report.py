@@ -13,7 +13,7 @@ from flows.report.distribution import NUM_BINS, distributions, thresholds
 from flows.report.excerpt import excerpt
 from flows.report.pick import DOUBTFUL, LARGEST, MOST_SAMPLES, Member, pick
 from flows.report.render import render
-from flows.report.stage import told
+from flows.report.stage import dedup_words, told
 from flows.report.svg import FRAME
 from flows.report.thumbnail import thumbnail
 from flows.report.view import ReportView, SampleView, SourceView, StageView, TruthLine, TruthView
@@ -297,6 +297,23 @@ def test_hostile_text_stays_text(stage: StageView) -> None:
     added = {"span", "p"}  # notes about characters
     assert {tag for tag, _ in elements(html)} <= {tag for tag, _ in elements(plain)} | added
     assert html.count("</style>") == plain.count("</style>") == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"level": "off"}, "off"),
+        ({}, "level pair, pictures within 4 bits, then compared, keeps the first"),
+        ({"level": "exact", "keep": "none"}, "level exact, keeps none"),
+        (
+            {"level": "picture", "verify": False, "flips": "same", "keep": "best", "prefer": ["a", "b"], "text": {}},
+            "level picture, pictures within 4 bits, by hash alone, mirrored copies are the same, "
+            "texts at least 0.8 alike, keeps the best quality, rather of a, b",
+        ),
+    ],
+)
+def test_dedup_in_words(settings: dict[str, object], said: str) -> None:
+    assert dedup_words(settings) == said
 
 
 def test_excerpt_says_how_many_characters_it_hides() -> None:
