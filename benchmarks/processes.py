@@ -179,8 +179,21 @@ def _written(pid: int) -> float:
 
 
 def _name(pid: int) -> str:
+    """What a process of a run is: `worker`, `server` (which workers are copies of), `tracker` or `other`."""
+    words = _command(pid)
+    if b"resource_tracker" in words:
+        return "tracker"
+    if b"forkserver" in words:  # copies have the command of what they are copied from
+        return "worker" if b"forkserver" in _command(_parent(pid)) else "server"
+    return "worker" if b"spawn_main" in words else "other" if words else "gone"
+
+
+def _command(pid: int) -> bytes:
     try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
-        return "gone"
-    return "worker" if b"spawn_main" in words else "tracker" if b"resource_tracker" in words else "other"
+        return b""
+
+
+def _parent(pid: int) -> int:
+    return int(fields(pid).get("PPid", "0"))
