@@ -114,7 +114,7 @@ class Recorder:
         return RunRecord(
             run=self.run,
             recipe=self.recipe,
-            started=self.started.replace(microsecond=0),
+            started=self.started,
             seconds=round(seconds, 3),
             cpu_s=round(time.process_time() - self._cpu, 3),
             outcome=outcome,
@@ -160,7 +160,7 @@ def history(store: Store, recipe: str, most: int = KEPT) -> list[RunRecord]:
 
 def record_path(store: Store, record: RunRecord) -> Path:
     """Where the record of a run lies."""
-    return _folder(store, record.recipe) / f"{record.started:%Y%m%dT%H%M%SZ}-{record.run}.json"
+    return _folder(store, record.recipe) / f"{record.started:%Y%m%dT%H%M%S.%fZ}-{record.run}.json"
 
 
 def _write(store: Store, record: RunRecord) -> None:
