@@ -13,14 +13,13 @@ from packaging.specifiers import SpecifierSet
 
 from flows.doctor import Finding, bad, doubtful, good
 from flows.execution import Execution
-from flows.workers import memory_share
+from flows.executor import cores
+from flows.workers import LEAST, memory_share
 
 PROJECT: Final = "vlmix"
 
 _WHY: Final = {"sqlalchemy": "with 2.1 Prefect serves and runs, but no schedule ever fires"}
 _GB: Final = 1e9
-_WORKER: Final = 1_000_000_000
-"""Bytes that a worker needs at least, see flows/workers.py."""
 _NODES: Final = Path("/sys/class/kfd/kfd/topology/nodes")
 _NVIDIA: Final = Path("/proc/driver/nvidia/gpus")
 _TORCH: Final = """
@@ -69,20 +68,20 @@ def _version(name: str) -> str | None:
 
 def resources(settings: Execution) -> Iterator[Finding]:
     """Cores, and 80 % of the memory, against what workers are told to use; other machines are not looked at."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    here = cores()
     memory = memory_share(1)
     if settings.kind != "local":
-        yield good("resources", f"{cores} cores, {memory / _GB:.1f} GB here; work is done elsewhere")
+        yield good("resources", f"{here} cores, {memory / _GB:.1f} GB here; work is done elsewhere")
         return
-    workers = settings.workers or cores
-    words = f"{workers} workers on {cores} cores"
-    if workers > cores:
-        yield doubtful("cores", words, f"use --workers {cores}")
+    workers = settings.workers or here
+    words = f"{workers} workers on {here} cores"
+    if workers > here:
+        yield doubtful("cores", words, f"use --workers {here}")
     else:
         yield good("cores", words)
     each = settings.memory or memory_share(workers)
     words = f"{workers} workers may hold {each / _GB:.1f} GB each, for all there are {memory / _GB:.1f} GB"
-    if workers * max(each, _WORKER) > memory:
+    if workers * max(each, LEAST) > memory:
         yield doubtful("memory", words, "use fewer --workers, or a lower `memory_gb` of at least 1")
     else:
         yield good("memory", words)

@@ -76,7 +76,7 @@ def local_pool(workers: int | None = None, *, memory: int | None = None) -> Iter
         workers: processes; None means one for each core that this process may use.
         memory: bytes that a worker may hold; None means an equal share of what the machine has, see `memory_share`.
     """
-    number = workers or _cores()
+    number = workers or cores()
     if number == 1 and memory is None:
         yield None
         return
@@ -89,10 +89,10 @@ def make_ready(executor: str, workers: int | None) -> None:
 
     Does nothing for an executor and a number of workers that need none; what a .yaml file says is not looked at.
     """
-    if executor == "local" and (workers or _cores()) > 1:
+    if executor == "local" and (workers or cores()) > 1:
         start_server()
 
 
-def _cores() -> int:
+def cores() -> int:
     """Cores that this process may use; not every system tells them apart from those there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -23,7 +23,7 @@ from flows.executor import Runner, Steps
 from flows.leak_sets import Benchmark
 from flows.metering import Spent, Work, add, tally
 from flows.mixes import read_wanted
-from flows.scoring import FilterSet, identity, picture_table
+from flows.scoring import FilterSet, identity, picture_table, source_name
 from manifests.leaks import LEAKS, decided, paired, shown, strongest, weighed
 from manifests.leaks import VERSION as DECISION_VERSION
 from shards.errors import PictureError
@@ -106,7 +106,7 @@ def leaks_box(store: Store, shards: Box, benchmark: Benchmark) -> Box:
     versions = [TEXT_VERSION, DECISION_VERSION, LIKENESS_VERSION, RADIUS, NEAREST]
     hashes = [list(identity(item)) for item in (PerceptualHash(), StripCuts())]
     name = fingerprint("leaks", 1, shards.name, benchmark.box.name, versions, hashes)
-    return store.box("leaks", shards.name.split("/")[1], name)
+    return store.box("leaks", source_name(shards), name)
 
 
 def find_leaks(runner: Runner, store: Store, benchmarks: Sequence[Benchmark], sources: Sequence[Box]) -> Steps:
@@ -127,7 +127,7 @@ def find_leaks(runner: Runner, store: Store, benchmarks: Sequence[Benchmark], so
             todo = tuple((each, box) for each, box in made if not (box.done or _part(box, "pairs", number).is_file()))
             texts += [TextJob(shards, number, todo)] if todo else []
             counts = counts.plus(Steps(len(todo), len(made) - len(todo)))
-            add(Work("leaked texts", shards.name.split("/")[1]), Spent(len(todo), len(made) - len(todo)))
+            add(Work("leaked texts", source_name(shards)), Spent(len(todo), len(made) - len(todo)))
         searches += [SearchJob(store, shards, each, box) for each, box in made if not box.done]
     runner.map("leaked texts", find_leaked_texts, texts)
     runner.map("near pictures", find_near_pictures, searches)

@@ -51,7 +51,7 @@ class ScoreTable:
 
     def blocks(self, names: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
         """Some rows after others, in order; see `whole`."""
-        wanted = _Wanted(None if names is None else frozenset(name.removesuffix(STATE_SUFFIX) for name in names))
+        wanted = _Wanted.of(names)
         beside = wanted.only(self._beside)
         measures = [(item, table) for item, table in self._measures if any(name in wanted for name in item.reduces)]
         columns = [*_PLACE, "images"] if measures else _PLACE
@@ -114,8 +114,13 @@ class _Wanted:
 
     names: frozenset[str] | None
 
+    @classmethod
+    def of(cls, names: Collection[str] | None) -> "_Wanted":
+        """These, and what the states of the judge's scores are made of."""
+        return cls(None if names is None else frozenset({*(_score(name) for name in names), "num_images"}))
+
     def __contains__(self, name: str) -> bool:
-        return self.names is None or name.removesuffix(STATE_SUFFIX) in {*self.names, "num_images"}
+        return self.names is None or _score(name) in self.names
 
     def only(self, frame: pl.DataFrame) -> pl.DataFrame:
         return frame.select(name for name in frame.columns if name in self)
@@ -135,10 +140,11 @@ def _together(frames: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataFram
 
 def _rows(path: Path, rows: slice, wanted: _Wanted) -> pl.DataFrame:
     """Some rows of a table, and of its columns those that are wanted."""
-    names = [name for name in pl.read_parquet_schema(path) if name in wanted]
-    if not names:
-        return pl.DataFrame()
-    return pl.scan_parquet(path).slice(rows.start, rows.stop - rows.start).select(names).collect()
+    table = pl.scan_parquet(path).slice(rows.start, rows.stop - rows.start)
+    if wanted.names is None:
+        return table.collect()
+    names = [name for name in table.collect_schema() if name in wanted]
+    return table.select(names).collect() if names else pl.DataFrame()
 
 
 def _reduced(
@@ -166,6 +172,11 @@ def _reduced(
         reduced = joined.group_by("sample", maintain_order=True).agg(*scores, *states)
         rows = samples.select("sample").join(reduced, on="sample", how="left", maintain_order="left")
         yield wanted.only(rows.drop("sample"))
+
+
+def _score(name: str) -> str:
+    """Name of the score that a column is, or is the state of."""
+    return name.removesuffix(STATE_SUFFIX)
 
 
 def _columns(item: PictureFilter) -> list[str]:

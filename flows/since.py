@@ -249,12 +249,12 @@ def since_lines(told: Since) -> Iterator[str]:
 
 def words(news: News) -> str:
     """Counts of changed rows in words; nothing that is zero."""
-    pairs: tuple[tuple[int, str], ...] = (
+    pairs = (
         (news.added, "added"),
         (news.removed, "removed"),
         (news.repeated, "repeated otherwise"),
+        (news.verdicts, "with another verdict"),
     )
-    pairs += ((news.verdicts, "with another verdict"),)
     said = [f"{count:,} {what}" for count, what in pairs if count]
     return ", ".join(said) or "no row changed"
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from filters.phash import PerceptualHash
 from flows.mixes import Mix
-from flows.scoring import picture_table, score_box
+from flows.scoring import picture_table, score_box, source_name
 from flows.takedowns import Takedowns, Target, takedowns
 from manifests.rules import TAKEN_DOWN
 from shards.errors import GateError, PictureError, StoreError
@@ -71,7 +71,7 @@ def pictures_at(store: Store, shards: Box, urls: Iterable[str]) -> Iterator[tupl
     wanted = pl.Series(sorted(urls), dtype=pl.String)
     if wanted.is_empty():
         return
-    for box in store.boxes("pictures", shards.name.split("/")[1]):
+    for box in store.boxes("pictures", source_name(shards)):
         table = pl.scan_parquet(box.path / "gathered.parquet").select("ref", "sha256")
         rows = table.filter(pl.col("ref").is_in(wanted.implode()), pl.col("sha256").is_not_null())
         yield from rows.collect().iter_rows()

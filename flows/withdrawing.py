@@ -51,10 +51,9 @@ def withdraw(
     found = trace(store, targets)
     wanted = [(each, "") for each in targets]
     if lift:
-        own = {each.words for each in targets}
-        wanted += [(act.target, act.of) for act in standing(store).values() if act.of in own]
-        lifted = standing(store)
-        wanted = [(each, of) for each, of in wanted if (each.kind, each.value) in lifted] or wanted
+        own, held = {each.words for each in targets}, standing(store)
+        wanted += [(act.target, act.of) for act in held.values() if act.of in own]
+        wanted = [(each, of) for each, of in wanted if (each.kind, each.value) in held] or wanted
     elif any(each.kind in _PICTURED for each in targets):
         wanted += list(_with_it(targets[0], found, copies=copies))
     written = take_down(store, wanted, reason=reason, by=by, lift=lift)

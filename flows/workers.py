@@ -37,7 +37,7 @@ _LOST: Final = 255
 _GB: Final = 1e9
 _SHARE: Final = 0.8
 """Of the machine's memory that all workers together may hold; the rest is for this process, others and files."""
-_LEAST: Final = 1_000_000_000
+LEAST: Final = 1_000_000_000
 """Bytes that a worker may hold on any machine: one with all libraries loaded holds some 0.3 GB."""
 
 
@@ -224,7 +224,7 @@ def memory_share(workers: int) -> int:
 
     Never below 1 GB: a worker needs that.
     """
-    return max(int(_SHARE * _memory()) // workers, _LEAST)
+    return max(int(_SHARE * _memory()) // workers, LEAST)
 
 
 def _memory() -> int:

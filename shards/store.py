@@ -18,7 +18,7 @@
     downloads/SOURCE/FP   files by address                          sources/direct.py
     exports/ID.json       where exports were written                flows/exports.py
     sources.lock          what the first fetch found                sources/lock.py
-    takedown.jsonl        what may be emitted no more; grows        flows/takedown.py
+    takedown.jsonl        what may be emitted no more; grows        flows/takedowns.py
     removed.jsonl         boxes that were removed                   shards/removed.py
 
 A box is done when its `index.json` exists; that file is written last, and names the boxes that it was made from.
@@ -50,6 +50,9 @@ MADE_FROM: Final = "made_from"
 
 _MILLISECOND: Final = 1_000_000
 
+_DATED: Final = frozenset({"runs", "mixtures", "queues", "shards", "leakage"})
+"""Kinds whose newest box is asked for; a source has a box of scores for each filter, too many to look at each time."""
+
 _NAME_DIGITS: Final = 20
 """Hex digits of a fingerprint in a folder name: 80 bits, no clash to be expected below 10^11 boxes."""
 
@@ -80,11 +83,12 @@ class Box:
 
     def finish(self, index: BaseModel, *, of: Iterable["Box"] = ()) -> None:
         """Write the index and with it declare the box complete; `of` are the boxes that it was made from."""
-        body = json.loads(index.model_dump_json())
+        body = index.model_dump(mode="json")
         names = sorted({box.name for box in of})
         written = {**body, MADE_FROM: names} if names else body
         write_text(self.path / INDEX, json.dumps(written, indent=1, ensure_ascii=False) + "\n")
-        _put_last(self.path / INDEX)
+        if self.name.partition("/")[0] in _DATED:
+            _put_last(self.path / INDEX)
 
 
 @dataclass(frozen=True, slots=True)
