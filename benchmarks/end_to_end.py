@@ -29,6 +29,8 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
+from benchmarks.processes import family, shared_memory
+
 ROWS: Final = 5_000
 SIZE: Final = (640, 480)
 SCENES: Final = 64
@@ -183,7 +185,7 @@ class _Clock:
 
     @staticmethod
     def _now() -> tuple[float, float]:
-        return time.perf_counter(), sum(_cpu(each) for each in _family(os.getpid()))
+        return time.perf_counter(), sum(_cpu(each) for each in family(os.getpid()))
 
     def __call__(self, name: str) -> None:
         now = self._now()
@@ -225,20 +227,11 @@ def measure(name: str, command: Sequence[str], said: Path | None = None) -> None
 def _watch(pid: int, peak: list[float]) -> None:
     """Keep the largest sum of memory (PSS: shared pages counted once) of a process and those below it."""
     while Path(f"/proc/{pid}").exists():
-        sizes = [_memory(each) for each in _family(pid)]
+        sizes = [shared_memory(each) for each in family(pid)]
         peak[0] = max(peak[0], sum(sizes))
         if not any(sizes):
             return
         time.sleep(0.05)
-
-
-def _family(pid: int) -> list[int]:
-    """A process and those below it, whichever of its threads began them."""
-    try:
-        lists = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
-    except OSError:
-        return []
-    return [pid, *(each for children in lists for child in children.split() for each in _family(int(child)))]
 
 
 def _cpu(pid: int) -> float:
@@ -248,14 +241,6 @@ def _cpu(pid: int) -> float:
     except OSError:
         return 0.0
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
-
-
-def _memory(pid: int) -> float:
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return sum(int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:"))
 
 
 def main() -> None:
@@ -287,7 +272,7 @@ def main() -> None:
             (folder / "job" / "peer.yaml").write_text(
                 PEER % (options.workers, "".join(f"  - {each}:\n" for each in dedup))
             )
-            command = [str(options.peer), str(Path(__file__)), *words[2:], "--side", "peer"]
+            command = [str(options.peer), *words, "--side", "peer"]
             measure("data-juicer", command, folder / "job" / "peer.json")
 
 
