@@ -97,20 +97,20 @@ class PictureCanvas:
 
     def _content(self, gray: Pixels) -> tuple[tuple[float, float], tuple[float, float]]:
         """Where content begins and ends, downwards and across, as shares of the sides; begins where it ends: none."""
+        from filters.picture_kernels import ink_box
+
         height, width = gray.shape
         top, left = round(self.frame_share * height), round(self.frame_share * width)
-        inner = gray[top : height - top, left : width - left].astype(np.int16)
-        paper = np.median(inner[[0, 0, -1, -1], [0, -1, 0, -1]])
-        ink = np.abs(inner - int(paper)) > self.ink_step
-        rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-        return _extent(rows, top, height), _extent(columns, left, width)
+        inner = np.ascontiguousarray(gray[top : height - top, left : width - left])
+        _, low, high, _ = sorted(int(inner[row, column]) for row in (0, -1) for column in (0, -1))
+        first, last, begin, end = ink_box(inner, (low + high) // 2, self.ink_step)
+        return _extent(first, last, top, height), _extent(begin, end, left, width)
 
 
-def _extent(places: npt.NDArray[np.intp], start: int, side: int) -> tuple[float, float]:
+def _extent(first: int, last: int, start: int, side: int) -> tuple[float, float]:
     """From the first to behind the last place; content that reaches the frame that was taken off reaches the edge."""
-    if not len(places):
+    if first == last:
         return 0.5, 0.5
-    first, last = int(places[0]), int(places[-1]) + 1
     begin = first + start if first else 0
     end = last + start if last + 2 * start < side else side
     return begin / side, end / side

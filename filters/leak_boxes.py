@@ -49,7 +49,7 @@ def part_hashes(picture: Picture, boxes: Sequence[Box], *, flat_std: float) -> l
     from filters.squares import squares  # brings the compiler in
 
     gray = picture.gray_within(SAMPLE_PX)
-    if gray_std(gray) < flat_std:
+    if gray_std(picture, SAMPLE_PX) < flat_std:
         return None
     width, height = gray.size
     parts = [(left * width, top * height, (1 - right) * width, (1 - bottom) * height)

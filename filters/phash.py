@@ -59,7 +59,7 @@ class PerceptualHash:
         from filters.squares import squares  # brings the compiler in
 
         gray = picture.gray_within(SAMPLE_PX)
-        if gray_std(gray) < self.flat_std:
+        if gray_std(picture, SAMPLE_PX) < self.flat_std:
             return None, None, None
         width, height = size = picture.size_within(SAMPLE_PX)
         box = (self.inset * width, self.inset * height, (1 - self.inset) * width, (1 - self.inset) * height)

@@ -25,6 +25,23 @@ def colour_counts(pixels: Pixels) -> npt.NDArray[np.int64]:
 
 
 @compiled
+def gray_counts(gray: Pixels) -> npt.NDArray[np.int64]:
+    """(256,) how many pixels of (h, w) have each value."""
+    # two by turns, or a value that returns waits for the count before
+    counts, other = np.zeros(256, dtype=np.int64), np.zeros(256, dtype=np.int64)
+    for row in range(gray.shape[0]):
+        line = gray[row]
+        for column in range(0, len(line) - 1, 2):
+            counts[line[column]] += 1
+            other[line[column + 1]] += 1
+        if len(line) % 2:
+            counts[line[-1]] += 1
+    for value in range(256):
+        counts[value] += other[value]
+    return counts
+
+
+@compiled
 def block_energies(gray: Pixels, steps: npt.NDArray[np.int64], block: int) -> npt.NDArray[np.int32]:
     """Sums of squared differences to the pixels some steps to the right and below, over whole blocks.
 
@@ -52,3 +69,27 @@ def block_energies(gray: Pixels, steps: npt.NDArray[np.int64], block: int) -> np
             for place in range(len(line)):
                 sums[which, own, place // block] += line[place]
     return sums
+
+
+@compiled
+def ink_box(gray: Pixels, paper: int, step: int) -> tuple[int, int, int, int]:
+    """First row, and one past the last, of the pixels of (h, w) that differ from `paper` by more; and columns.
+
+    Four times 0 where no pixel does.
+    """
+    height, width = gray.shape
+    top, bottom, left, right = height, 0, width, 0
+    for row in range(height):
+        line = gray[row]
+        first = 0
+        while first < width and abs(np.int64(line[first]) - paper) <= step:
+            first += 1
+        if first == width:
+            continue
+        top, bottom = min(top, row), row + 1
+        left = min(left, first)
+        last = width
+        while last > right and abs(np.int64(line[last - 1]) - paper) <= step:
+            last -= 1
+        right = max(right, last)
+    return (top, bottom, left, right) if bottom else (0, 0, 0, 0)

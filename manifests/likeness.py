@@ -13,17 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from manifests.likeness_align import WHOLE, Placement, align, closer, overlap
-from manifests.likeness_kernels import (
-    Gray,
-    smooth,
-    square_apart,
-    strokes_moved,
-    strongest_near,
-    tone_sums,
-    window_moments,
-)
+from manifests.likeness_align import WHOLE, Overlap, Placement, align, closer, overlap
+from manifests.likeness_kernels import Gray, levels_of, moments, quarter, sixteenths, strokes_moved
+from manifests.likeness_ranks import Ranked, ranked
 from manifests.likeness_regions import STEP, WINDOW, Place, Region, captions_among, is_in, regions_of, strips_of
+from manifests.likeness_tones import matched, straight
+from manifests.likeness_windows import differences, raised, strongest_near, window_moments
+from shards.resampling import Pixels, fixed, resized
 
 VERSION: Final = 3
 """Raised whenever the same two pictures may get another answer."""
@@ -57,6 +53,9 @@ _NOISE: Final = 4.0
 _FAINT: Final = 0.15
 """Share of the picture's strong contrast (98th percentile of windows) that is noise too: ringing beside strokes."""
 
+_STRONG: Final = 98 / 100
+"""Share of windows that the strong contrast of `_FAINT` is not below."""
+
 _BLOCK: Final = 8
 _RINGING: Final = 0.07
 """Pixels of a side of what JPEG compresses as one, and the share of the variance of the strongest window within reach
@@ -84,17 +83,8 @@ more than the fourth; that they are not, by the fifth, and never without strokes
 _FLAT: Final = 2.0
 """Gray levels of standard deviation, and of difference between thumbnails, that are nothing."""
 
-_OUTLIER: Final = 24.0
-"""Gray levels: a pixel further from what it should be says nothing of tones and sharpness."""
-
-_BEND: Final = 48.0
-"""Gray levels that a tone curve may lie off a straight one: a gamma of 1.5 reaches 40."""
-
-_FINE: Final = 16
-_TONES: Final = 255 * _FINE + 1
-"""Steps by gray level, and tones, that a picture has once smoothed: whole sixteenths."""
-
-_BLURS: Final = 4
+_ROUNDED: Final = 1e-6
+"""Share by which a variance may be off that floats add up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,24 +142,32 @@ _SENTENCES: Final[dict[Reason, str]] = {
 }
 
 
-def shrunk(image: Image.Image, side: int = FINE) -> NDArray[np.uint8]:
+def shrunk(image: Image.Image, side: int = FINE) -> Pixels:
     """The picture as `likeness` wants it: (h, w) uint8 gray, longest side at most `side` pixels.
 
     Averaged, not sampled: box or nearest resampling by a factor near 1 breaks thin lines, which then differ.
     """
-    return _within(image if image.mode == "L" else image.convert("L"), side, 3.0)
+    return _within(np.asarray(image if image.mode == "L" else image.convert("L")), side, 3.0)
 
 
-def _within(gray: Image.Image, side: int, gap: float) -> NDArray[np.uint8]:
-    """With a longest side of at most so many pixels; blocks are averaged first where `gap` times as many are left."""
-    factor = side / max(gray.size)
+def _within(gray: Pixels, side: int, gap: float) -> Pixels:
+    """With a longest side of at most so many pixels; blocks are averaged first where `gap` times as many are left.
+
+    Source: Pillow 13.0.0, Image.py: `resize` with `reducing_gap`.
+    """
+    height, width = gray.shape
+    factor = side / max(height, width)
     if factor >= 1:
-        return np.asarray(gray)
-    size = (max(1, round(gray.width * factor)), max(1, round(gray.height * factor)))
-    return np.asarray(gray.resize(size, Image.Resampling.BICUBIC, reducing_gap=gap))
+        return fixed(gray)
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    blocks = (int(width / size[0] / gap) or 1, int(height / size[1] / gap) or 1)
+    if blocks == (1, 1):
+        return resized(gray, size, "bicubic")
+    reduced = np.asarray(Image.fromarray(gray).reduce(blocks))
+    return resized(reduced, size, "bicubic", (0.0, 0.0, width / blocks[0], height / blocks[1]))
 
 
-def likeness(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> Likeness:
+def likeness(left: Pixels, right: Pixels) -> Likeness:
     """Compare two pictures of near hashes.
 
     Colour is not seen, nor a mirrored copy: pass the mirrored array to ask for that.
@@ -183,107 +181,123 @@ def likeness(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> Likeness:
 
     Source: ours; the window difference is 1 minus the contrast and structure terms of SSIM (Wang et al. 2004).
     """
-    if left.shape == right.shape and np.array_equal(left, right):
+    if not (ordered := _in_order(left, right)):
         return Likeness(True, "equal", 0.0, _LEAST, 0.0, 0.0)
-    first, second = sorted((left, right), key=lambda array: (array.size, array.shape, array.tobytes()))
-    found, placement = _at_side(*(_within(Image.fromarray(each), SIDE, 1.0) for each in (first, second)))
+    first, second = map(fixed, ordered)
+    found, placement = _at_side(_within(first, SIDE, 1.0), _within(second, SIDE, 1.0))
     if found.reason != "agrees" or min(max(first.shape), max(second.shape)) <= _FINER * SIDE:
         return found
-    pictures = Image.fromarray(first), Image.fromarray(second)
-    finer, _ = _compared(*pictures, closer(*pictures, placement), _LEAST_FINE)
+    placement = closer(first, second, placement)
+    finer, _ = _compared(first.shape, overlap(first, second, placement), placement, _LEAST_FINE)
     return found if finer.same else finer
 
 
-def _at_side(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> tuple[Likeness, Placement]:
+def _in_order(left: Pixels, right: Pixels) -> tuple[Pixels, Pixels] | None:
+    """The same for both orders: the smaller one first, of one shape that of which the first other pixel is lower.
+
+    None for equal pixels.
+    """
+    if left.shape != right.shape:
+        return (left, right) if (left.size, left.shape) < (right.size, right.shape) else (right, left)
+    for start in range(0, len(left), WINDOW):  # most end with the first rows
+        rows = [array[start : start + WINDOW].tobytes() for array in (left, right)]
+        if rows[0] != rows[1]:
+            return (left, right) if rows[0] < rows[1] else (right, left)
+    return None
+
+
+def _at_side(first: Pixels, second: Pixels) -> tuple[Likeness, Placement]:
     """What is seen at no more than 512 pixels, and how they lie on one another."""
-    if min(first.shape + second.shape) < 2 * WINDOW or min(float(first.std()), float(second.std())) < _FLAT:
+    if min(first.shape + second.shape) < 2 * WINDOW or _is_flat(first) or _is_flat(second):
         return _flat(first, second), WHOLE
-    pictures = Image.fromarray(first), Image.fromarray(second)
-    if found := _as_they_are(*pictures):
+    if found := _as_they_are(first, second):
         return found, WHOLE
-    placement = align(*pictures)
+    placement = align(first, second)
     if placement.correlation < _CORRELATION:
         return Likeness(False, "apart", correlation=placement.correlation), placement
-    return _compared(*pictures, placement)[0], placement
+    return _compared(first.shape, overlap(first, second, placement), placement)[0], placement
 
 
-def _as_they_are(first: Image.Image, second: Image.Image) -> Likeness | None:
+def _is_flat(gray: Pixels) -> bool:
+    """Whether the standard deviation is below `_FLAT`, by whole numbers unless it is so near that rounding decides."""
+    total, squares = moments(gray)
+    spread, least = gray.size * squares - total * total, _FLAT**2 * gray.size**2
+    return spread < least if abs(spread - least) > _ROUNDED * least else float(gray.std()) < _FLAT
+
+
+def _as_they_are(first: Pixels, second: Pixels) -> Likeness | None:
     """What is certain where strokes stand where they stand in the other: forms of a template, copies nobody cropped."""
-    if abs(first.width * second.height - first.height * second.width) > max(*first.size, *second.size):
+    (height, width), (other_height, other_width) = first.shape, second.shape
+    if abs(width * other_height - height * other_width) > max(first.shape + second.shape):
         return None  # other proportions
-    scaled = second if second.size == first.size else second.resize(first.size, Image.Resampling.BICUBIC)
-    strokes, moved = strokes_moved(np.asarray(first), np.asarray(scaled), _STROKE, _MOVED)
+    laid = overlap(first, second, WHOLE)
+    strokes, moved = strokes_moved(laid[0], laid[1], _STROKE, _MOVED)
     if moved > _FEW * strokes:
         return None
-    found, unlike = _compared(first, second, WHOLE)
+    found, unlike = _compared(first.shape, laid, WHOLE)
     certain = unlike <= _SURE if found.same else strokes and unlike <= _EQUAL
     return found if certain else None
 
 
 def _compared(
-    first: Image.Image, second: Image.Image, placement: Placement, least: float = _LEAST
+    shape: tuple[int, ...], laid: Overlap, placement: Placement, least: float = _LEAST
 ) -> tuple[Likeness, float]:
-    """What a placement says, and the difference that nine tenths of the windows with print do not exceed."""
-    mine, other, box = overlap(first, second, placement)
-    shown = mine.size / (first.width * first.height)
+    """What a placement says, and the difference that nine tenths of the windows with print do not exceed.
+
+    Of a first picture of `shape` and what of both lies on one another.
+    """
+    (height, width), (mine, other, box) = shape, laid
+    shown = mine.size / (width * height)
     covered = min(shown / placement.parts[0], shown * placement.scale_x * placement.scale_y / placement.parts[1])
     if covered < _OVERLAP or min(mine.shape) < 2 * WINDOW:
         return Likeness(False, "apart", correlation=placement.correlation, covered=covered), _MOST
-    mine, other, fine, printed, over = _seen(mine, other, placement, least)
+    toned_mine, toned_other, fine, printed, over = _seen(mine, other, placement, least)
     worst = fine
     if min(mine.shape) >= WINDOW * _COARSER:  # a thin strip has no window at a quarter of its size
-        reduced = _reduced(_without(over, mine, other)), _reduced(other)
-        worst = np.maximum(fine, _spread(_differences(*reduced)[0], fine.shape))
-    bound = _bound(worst[printed & _free(worst.shape, over)], least)
+        reduced = quarter(_without(over, toned_mine, toned_other)), quarter(toned_other)
+        worst = raised(fine, _differences(*reduced)[0], ((_COARSER - 1) * WINDOW // 2) // STEP, _COARSER)
+    usual = ranked(fine, printed)
+    counted = ranked(worst, printed & _free(worst.shape, over)) if over or worst is not fine else usual
+    bound = _bound(counted, least)
     found = regions_of(worst, bound, mine.shape)
-    captions = captions_among(found, mine, other)
+    captions = captions_among(found, toned_mine, toned_other)
     inside = [region for region in found if region not in captions]
-    outside = worst[_free(worst.shape, captions)]
+    outside = worst[_free(worst.shape, captions)] if captions else worst
     listed = sorted(inside or captions, key=lambda region: (-region.windows, region.top, region.left))
-    size = (first.width, first.height)
     answer = Likeness(
         same=not inside,
         reason="inside" if inside else "edge" if captions else "agrees",
         difference=max([float(outside.max(initial=0.0)), *(region.difference for region in inside)]),
         bound=bound,
-        typical=float(np.median(fine)),
-        disagreeing=float((worst > bound).mean()),
+        typical=ranked(fine).median(),
+        disagreeing=float(np.count_nonzero(worst > bound) / worst.size),
         correlation=placement.correlation,
         covered=covered,
         scale=(placement.scale_x, placement.scale_y),
         shift=(placement.shift_x / 2, placement.shift_y / 2),
-        places=tuple(region.place(box, size) for region in listed[:8]),
+        places=tuple(region.place(box, (width, height)) for region in listed[:8]),
     )
-    return answer, float(np.quantile(fine[printed], 1 - _FEW)) if printed.any() else _MOST
+    return answer, usual.quantile(1 - _FEW) if usual.number else _MOST
 
 
 def _seen(
-    mine: Gray, other: Gray, placement: Placement, least: float
+    mine: Pixels, other: Pixels, placement: Placement, least: float
 ) -> tuple[Gray, Gray, NDArray[np.float64], NDArray[np.bool_], list[Region]]:
     """Both in the same tones, differences of their windows, whether those hold print, and the captions among them.
 
     A caption covers whole tones of a picture that has few, and is kept out of the curve once it is known.
     """
-    smoothed = smooth(mine), smooth(other)
-    straight = np.float32(placement.gain) * smoothed[0] + np.float32(placement.offset)
-    known = strips = strips_of(straight, smoothed[1])
+    tones = sixteenths(mine), sixteenths(other)
+    known = strips = strips_of(straight(tones[0], placement), levels_of(tones[1]))
     for _ in range(2):
-        mine, other = _matched(*smoothed, placement, known)
-        fine, printed = _differences(mine, other)
-        over = captions_among(regions_of(fine, _bound(fine[printed], least), mine.shape), mine, other)
+        pair = matched(*tones, placement, known)
+        fine, printed = _differences(*pair)
+        found = regions_of(fine, _bound(ranked(fine, printed), least), mine.shape)
+        over = captions_among(found, *pair)
         if not over or known != strips or all(is_in(region, strips) for region in over):
             break
         known = over
-    return mine, other, fine, printed, [*over, *strips] if over else over
-
-
-def _spread(coarse: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Differences of the coarser comparison at the windows of the finer one whose middles are nearest."""
-    out = np.zeros(shape)
-    first = ((_COARSER - 1) * WINDOW // 2) // STEP
-    near = np.kron(coarse, np.ones((_COARSER, _COARSER)))[: shape[0] - first, : shape[1] - first]
-    out[first : first + near.shape[0], first : first + near.shape[1]] = near
-    return out
+    return *pair, fine, printed, [*over, *strips] if over else over
 
 
 def _free(shape: tuple[int, ...], captions: list[Region]) -> NDArray[np.bool_]:
@@ -305,16 +319,14 @@ def _without(captions: list[Region], mine: Gray, other: Gray) -> Gray:
     return mine
 
 
-def _bound(differences: NDArray[np.float64], least: float) -> float:
+def _bound(printed: Ranked, least: float) -> float:
     """The difference above which a window differs, from those of windows with print."""
-    return min(max(_BEYOND * _usual(differences), least), _MOST)
+    return min(max(_BEYOND * _usual(printed), least), _MOST)
 
 
-def _usual(differences: NDArray[np.float64]) -> float:
-    if not len(differences):
-        return 0.0
+def _usual(printed: Ranked) -> float:
     least, most, windows = _RARE
-    return float(np.quantile(differences, 1 - max(least, min(most, windows / len(differences)))))
+    return printed.quantile(1 - max(least, min(most, windows / printed.number))) if printed.number else 0.0
 
 
 def _differences(mine: Gray, other: Gray) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -322,63 +334,17 @@ def _differences(mine: Gray, other: Gray) -> tuple[NDArray[np.float64], NDArray[
 
     And whether anything but noise stands there.
     """
-    apart, left, right = window_moments(mine, other, WINDOW, STEP)
-    stands = left + right
-    strong = np.percentile(stands, 98) / 2
+    apart, stands = window_moments(mine, other, WINDOW, STEP)
+    strong = ranked(stands).quantile(_STRONG) / 2
     noise = 2 * max(_NOISE**2, _FAINT**2 * strong)
-    beside = _RINGING * strongest_near(stands, _BLOCK // STEP)
-    return apart / (stands + np.maximum(noise, beside)), stands > noise
+    found, printed = differences(apart, stands, strongest_near(stands, _BLOCK // STEP), noise, _RINGING)
+    return found, printed
 
 
-def _matched(mine: Gray, other: Gray, placement: Placement, captions: list[Region]) -> tuple[Gray, Gray]:
-    """The first picture in the tones of the second, and the sharper one blurred as long as that brings them nearer."""
-    mine = _toned(mine, other, placement, captions)
-    apart = _apart(mine, other)
-    for blur_mine in (True, False):
-        blurred = False
-        for _ in range(_BLURS):
-            pair = (smooth(mine), other) if blur_mine else (mine, smooth(other))
-            left = _apart(*pair)
-            if left >= 0.97 * apart:
-                break
-            (mine, other), apart, blurred = pair, left, True
-        if blurred:
-            break
-    return mine, other
-
-
-def _toned(mine: Gray, other: Gray, placement: Placement, captions: list[Region]) -> Gray:
-    """A curve through the mean tone of the second at each of 32 tones of the first, of pixels near a straight one.
-
-    The straight one is that of the placement, which no caption bends; the tones that few pixels have follow it.
-    """
-    shown = other.copy() if captions else other
-    for region in captions:
-        shown[region.top : region.bottom, region.left : region.right] = np.nan
-    number, tones, bends = tone_sums(mine, shown, placement.gain, placement.offset, _BEND)
-    known = number > 1e-4 * mine.size
-    levels = np.arange(_TONES, dtype=np.float64) / _FINE
-    curve = placement.gain * levels + placement.offset
-    if known.any():
-        curve += np.interp(levels, tones[known] / number[known], bends[known] / number[known])
-    return curve.astype(np.float32)[np.rint(mine * _FINE).astype(np.int32)]
-
-
-def _apart(mine: Gray, other: Gray) -> float:
-    """Mean square in gray levels, of what lies within the reach of blur and noise."""
-    return float(square_apart(mine, other, _OUTLIER))
-
-
-def _reduced(array: Gray) -> Gray:
-    height, width = (side // _COARSER * _COARSER for side in array.shape)
-    blocks = array[:height, :width].reshape(height // _COARSER, _COARSER, width // _COARSER, _COARSER)
-    return np.asarray(blocks.mean(axis=(1, 3)))
-
-
-def _thumbnail(array: NDArray[np.uint8]) -> NDArray[np.float64]:
+def _thumbnail(array: Pixels) -> NDArray[np.float64]:
     return np.asarray(Image.fromarray(array).resize((32, 32), Image.Resampling.BOX), dtype=np.float64)
 
 
-def _flat(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Likeness:
+def _flat(first: Pixels, second: Pixels) -> Likeness:
     apart = float(np.abs(_thumbnail(first) - _thumbnail(second)).max())
     return Likeness(apart <= _FLAT, "flat")

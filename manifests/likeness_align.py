@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from manifests.likeness_kernels import Gray, Vector, normal_equations, smooth
+from manifests.likeness_equations import normal_equations
+from manifests.likeness_kernels import Gray, Vector, levels_of, sixteenths
+from shards.resampling import Pixels, fixed, resized
 
 _COARSE: Final = 64 * 64
 """Pixels of the level at which places are tried; 4 times and 16 times as many at the levels that refine the best."""
@@ -38,6 +40,9 @@ _EXPLAINED: Final = 0.5
 """Share of rows at the top or bottom that a caption may cover, left out to place the rest; that must correlate by the
 second, and leave no more than the third of what is not explained with them."""
 
+_SOME: Final = 8
+"""Rows that are looked at at a time for the end of a frame."""
+
 _EVEN: Final = 6
 _LEAST_INNER: Final = 0.25
 """Gray levels that a frame of one colour may stray by recompression; share of a picture that is left within one."""
@@ -53,11 +58,14 @@ _SETTLED: Final = 0.02
 _TRIM: Final = 2
 """Pixels left out where the second picture goes on beyond the first."""
 
+_SPANS: Final = 256
+
 _NOISE: Final = 8.0
 """Gray levels: residuals beyond three times as much hardly count where placements are compared."""
 
 
 Box = tuple[int, int, int, int]
+Overlap = tuple[Pixels, Pixels, Box]
 Sides = tuple[float, float, float, float]
 
 
@@ -95,8 +103,8 @@ class _Fit:
 Levels = list[tuple[Gray, Gray]]
 
 
-def align(left: Image.Image, right: Image.Image) -> Placement:
-    """Find where `left` lies on `right`, both of mode L.
+def align(left: Pixels, right: Pixels) -> Placement:
+    """Find where `left` lies on `right`, both (h, w) uint8 gray.
 
     Copies are placed as a whole at first; only if that fails, parts of them and other scales are tried. Each level
     fits scale, shift, gain and offset by Gauss-Newton with weights that spare a caption or a stain (Cauchy).
@@ -116,7 +124,7 @@ def align(left: Image.Image, right: Image.Image) -> Placement:
     return _placement(fit)
 
 
-def closer(left: Image.Image, right: Image.Image, placement: Placement) -> Placement:
+def closer(left: Pixels, right: Pixels, placement: Placement) -> Placement:
     """A placement that was found on smaller pictures, fitted to these; what lay whole on the whole stays there."""
     start = _values(placement)
     if np.array_equal(start[:4], _WHOLE[:4]):
@@ -136,7 +144,7 @@ def _placement(fit: _Fit) -> Placement:
     return Placement(scale_x, shift_x, scale_y, shift_y, gain, offset, fit.correlation, fit.parts)
 
 
-def _of_parts(left: Image.Image, right: Image.Image, levels: Levels, known: _Fit) -> Iterator[_Fit]:
+def _of_parts(left: Pixels, right: Pixels, levels: Levels, known: _Fit) -> Iterator[_Fit]:
     """Fits without a strip at the top or bottom, which may have been laid over, and without frames of one colour.
 
     Those that explain most of what `known` leaves, by the coarse level; the others are not refined.
@@ -144,10 +152,10 @@ def _of_parts(left: Image.Image, right: Image.Image, levels: Levels, known: _Fit
     for top, bottom in ((_BAND, 0.0), (0.0, _BAND)):
         box = (1.0, 0.0, 1 - top - bottom, top - bottom)
         yield from _explaining([_rows(level, top, bottom) for level in levels], known, (box, box), (1.0, 1.0))
-    inner = _unframed(np.asarray(left)), _unframed(np.asarray(right))
-    boxes = _unit(inner[0], left.size), _unit(inner[1], right.size)
+    inner = _unframed(left), _unframed(right)
+    boxes = _unit(inner[0], left.shape), _unit(inner[1], right.shape)
     if np.abs(np.subtract(*boxes)).max() > _EXACT:
-        part = (_level(left.crop(inner[0]), right.crop(inner[1]), _COARSE * factor) for factor in (1, 4, 16))
+        part = (_level(_crop(left, inner[0]), _crop(right, inner[1]), _COARSE * factor) for factor in (1, 4, 16))
         yield from _explaining(part, known, boxes, (boxes[0][0] * boxes[0][2], boxes[1][0] * boxes[1][2]))
 
 
@@ -181,13 +189,18 @@ def _rows(level: tuple[Gray, Gray], top: float, bottom: float) -> tuple[Gray, Gr
     return level[0][rows], level[1][rows]
 
 
-def _unit(box: Box, size: tuple[int, int]) -> Sides:
+def _crop(gray: Pixels, box: Box) -> Pixels:
+    left, top, right, bottom = box
+    return gray[top:bottom, left:right]
+
+
+def _unit(box: Box, shape: tuple[int, ...]) -> Sides:
     """Half side and middle of a box, in half sides of the picture, x and y."""
-    (left, top, right, bottom), (width, height) = box, size
+    (left, top, right, bottom), (height, width) = box, shape
     return (right - left) / width, (left + right) / width - 1, (bottom - top) / height, (top + bottom) / height - 1
 
 
-def _unframed(gray: NDArray[np.uint8]) -> Box:
+def _unframed(gray: Pixels) -> Box:
     """Box of what lies within rows and columns of one gray at all sides; the whole picture if that is most of it."""
     height, width = gray.shape
     top, bottom = _even_ends(gray)
@@ -197,13 +210,18 @@ def _unframed(gray: NDArray[np.uint8]) -> Box:
     return left, top, right, bottom
 
 
-def _even_ends(gray: NDArray[np.uint8]) -> tuple[int, int]:
+def _even_ends(gray: Pixels) -> tuple[int, int]:
     """First row, and one past the last, that is not of the gray of its end."""
     ends = []
     for rows in (gray, gray[::-1]):
-        middle = int(np.median(rows[0]))
-        odd = (np.abs(rows[: len(rows) // 2].astype(np.int16) - middle) > _EVEN).any(axis=1)
-        ends.append(int(odd.argmax()) if odd.any() else 0)
+        ordered, half, found = np.sort(rows[0]), len(rows) // 2, 0
+        middle = (int(ordered[(len(ordered) - 1) // 2]) + int(ordered[len(ordered) // 2])) // 2
+        for start in range(0, half, _SOME):  # few pictures have a frame: most of them end with the first
+            odd = (np.abs(rows[start : min(start + _SOME, half)].astype(np.int16) - middle) > _EVEN).any(axis=1)
+            if odd.any():
+                found = start + int(odd.argmax())
+                break
+        ends.append(found)
     return ends[0], len(gray) - ends[1]
 
 
@@ -232,23 +250,21 @@ def _best(fits: list[_Fit], number: int) -> list[_Fit]:
     return sorted(fits, key=lambda fit: -fit.correlation)[:number]
 
 
-def overlap(
-    left: Image.Image, right: Image.Image, placement: Placement
-) -> tuple[Gray, Gray, tuple[int, int, int, int]]:
+def overlap(left: Pixels, right: Pixels, placement: Placement) -> Overlap:
     """The part of `left` that lies on `right`, that part of `right` on the pixels of `left`, and its box in `left`.
 
     Source: Pillow's bicubic resampling with a box, which averages where it shrinks; whole-number arithmetic.
     """
-    x = _span(left.width, right.width, placement.scale_x, placement.shift_x)
-    y = _span(left.height, right.height, placement.scale_y, placement.shift_y)
+    x = _span(left.shape[1], right.shape[1], placement.scale_x, placement.shift_x)
+    y = _span(left.shape[0], right.shape[0], placement.scale_y, placement.shift_y)
     (x0, x1, u0, u1), (y0, y1, v0, v1) = x, y
-    mine = np.asarray(left, dtype=np.float32)[y0:y1, x0:x1]
+    mine = fixed(left[y0:y1, x0:x1])
     if mine.size == 0:
         return mine, mine, (0, 0, 0, 0)
-    other = right.resize((x1 - x0, y1 - y0), Image.Resampling.BICUBIC, box=(u0, v0, u1, v1))
-    return mine, np.asarray(other, dtype=np.float32), (x0, y0, x1, y1)
+    return mine, resized(right, (x1 - x0, y1 - y0), "bicubic", (u0, v0, u1, v1)), (x0, y0, x1, y1)
 
 
+@lru_cache(_SPANS)
 def _span(size: int, other: int, scale: float, shift: float) -> tuple[int, int, float, float]:
     """First and last pixel edge of one side whose image lies in the other picture, and where it lies there."""
     edges = ((scale * (2 * np.arange(size + 1) / size - 1) + shift) + 1) / 2 * other
@@ -270,26 +286,30 @@ def _start(scale_x: float, scale_y: float) -> Vector:
     return np.array([scale_x, 0.0, scale_y, 0.0, 1.0, 0.0])
 
 
-def _starts(left: Image.Image, right: Image.Image) -> Iterator[tuple[float, float]]:
-    ratio = (left.width / right.width, left.height / right.height)
+def _starts(left: Pixels, right: Pixels) -> Iterator[tuple[float, float]]:
+    ratio = (left.shape[1] / right.shape[1], left.shape[0] / right.shape[0])
     if ratio != (1.0, 1.0) and all(1 / _STRETCH < side < _STRETCH for side in ratio):
         yield ratio  # a border was added, or the margin cut off, and nothing was resized
     for scale in _CROPS:
         yield scale, scale
     for border in _BORDERS:
-        outer = 2 * abs(border) * max(left.size)
-        x, y = (side / (side + outer) for side in left.size)
+        outer = 2 * abs(border) * max(left.shape)
+        y, x = (side / (side + outer) for side in left.shape)
         if min(x, y) > 1 / _STRETCH:
             yield (x, y) if border > 0 else (1 / x, 1 / y)
 
 
-def _level(left: Image.Image, right: Image.Image, pixels: int) -> tuple[Gray, Gray]:
-    """Both pictures on the same grid of about so many pixels, in the shape of the first."""
-    factor = min(1.0, (pixels / (left.width * left.height)) ** 0.5)
-    factor = min(1.0, max(factor, _SHORT / min(left.size)))
-    size = (max(2, round(left.width * factor)), max(2, round(left.height * factor)))
-    both = [np.asarray(picture.resize(size, Image.Resampling.BILINEAR), np.float32) for picture in (left, right)]
-    return smooth(both[0]), smooth(both[1])
+def _level(left: Pixels, right: Pixels, pixels: int) -> tuple[Gray, Gray]:
+    """Both pictures on the same grid of about so many pixels, in the shape of the first, smoothed."""
+    height, width = left.shape
+    factor = min(1.0, (pixels / (width * height)) ** 0.5)
+    factor = min(1.0, max(factor, _SHORT / min(left.shape)))
+    size = (max(2, round(width * factor)), max(2, round(height * factor)))
+    return _smoothed(left, size), _smoothed(right, size)
+
+
+def _smoothed(gray: Pixels, size: tuple[int, int]) -> Gray:
+    return np.asarray(levels_of(sixteenths(resized(gray, size, "bilinear"))))
 
 
 def _refine(level: tuple[Gray, Gray], start: Vector, steps: int, noise: float = 2 * _NOISE) -> _Fit:
@@ -300,8 +320,9 @@ def _refine(level: tuple[Gray, Gray], start: Vector, steps: int, noise: float = 
         if not _is_sound(place, sums[0] / level[0].size):
             return _Fit(place, -1.0)
         noise = max(1.0, 1.25 * away)  # mean |x| of a normal distribution is 0.8 of its standard deviation
-        matrix[np.arange(6), np.arange(6)] *= 1 + 1e-6
-        matrix[np.arange(6), np.arange(6)] += 1e-3
+        diagonal = matrix.reshape(-1)[::7]
+        diagonal *= 1 + 1e-6
+        diagonal += 1e-3
         step = np.linalg.solve(matrix, -vector)
         place = place + step
         if np.abs(step[:4]).max() * side / 2 < _SETTLED:

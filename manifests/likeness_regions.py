@@ -6,7 +6,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.likeness_kernels import Gray, strongest_near
+from manifests.likeness_kernels import Gray, rows_apart
+from manifests.likeness_windows import strongest_near
 
 WINDOW: Final = 9
 """Pixels a side: the height of a digit in a receipt of 512 pixels. Ours."""
@@ -119,9 +120,9 @@ def strips_of(mine: Gray, other: Gray) -> list[Region]:
     Windows see no paper, only print: of a box on an empty margin they find no more than its rim.
     """
     height, width = mine.shape
-    laid = (np.abs(mine - other) > _PAPER).mean(axis=1) > 0.5  # noqa: PLR2004  most of a row
+    above, below = rows_apart(mine, other, _PAPER)
     found = []
-    for top, bottom in ((0, _ahead(laid)), (height - _ahead(laid[::-1]), height)):
+    for top, bottom in ((0, above), (height - below, height)):
         if 0 < bottom - top <= _deepest(height) and max(_paper(part[top:bottom]) for part in (mine, other)) > _PRINTED:
             found.append(Region(0, top, width, bottom, 0, 0.0))
     return found
@@ -130,11 +131,6 @@ def strips_of(mine: Gray, other: Gray) -> list[Region]:
 def _deepest(height: int) -> float:
     """Pixels that a caption may be deep in a picture of so many."""
     return max(_STRIP * height, min(_SMALLEST, height / 4))
-
-
-def _ahead(rows: NDArray[np.bool_]) -> int:
-    """Rows at the start that are true."""
-    return len(rows) if rows.all() else int(rows.argmin())
 
 
 def is_in(region: Region, strips: list[Region]) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar, cast
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -39,6 +39,9 @@ _SCALES: Final = {8: 128, 4: 32, 2: 32}
 Below 32 the last row stands for too little. At 1/8 only the mean of a block is left, which nobody has clipped to white:
 around fine print it strays by a level.
 """
+
+
+Kept = TypeVar("Kept")
 
 
 class Facts(NamedTuple):
@@ -69,11 +72,11 @@ class Picture:
     width: int
     height: int
     scale: int = 1
-    _kept: dict[tuple[str, int], Image.Image] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _kept: dict[tuple[str, int], object] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def gray(self) -> Image.Image:
         """The picture in mode L, as it was decoded; kept."""
-        return self._once("gray", 0, lambda: _converted(self.image, "L"))
+        return self.once("gray", 0, lambda: _converted(self.image, "L"))
 
     def gray_within(self, side: int) -> Image.Image:
         """The gray picture averaged down by a whole factor (`_factor`) to at most `side` pixels a side; kept.
@@ -86,7 +89,7 @@ class Picture:
         """
         assert self.scale == 1 or side <= SAMPLE_PX, "larger than what was decoded"
         factor = _factor(self.width, self.height, side) // self.scale
-        return self._once("gray_within", side, lambda: self.gray().reduce(factor) if factor > 1 else self.gray())
+        return self.once("gray_within", side, lambda: self.gray().reduce(factor) if factor > 1 else self.gray())
 
     def size_within(self, side: int) -> tuple[float, float]:
         """Width and height of `gray_within(side)` in its pixels, of which the last row and column may be parts."""
@@ -99,7 +102,7 @@ class Picture:
         Beside what decoding averaged, nothing is, so that drawings keep their few colours; thin lines may fall through.
         """
         size = (min(self.image.width, side), min(self.image.height, side))
-        return self._once(
+        return self.once(
             "rgb_sample", side, lambda: _converted(self.image.resize(size, Image.Resampling.NEAREST), "RGB")
         )
 
@@ -114,10 +117,17 @@ class Picture:
         """
         return _transparent_share(self.image) if self.image.has_transparency_data else 0.0
 
-    def _once(self, name: str, side: int, make: Callable[[], Image.Image]) -> Image.Image:
+    def once(self, name: str, side: int, make: Callable[[], Kept]) -> Kept:
+        """What `make` makes of this picture, at first; then the same again.
+
+        Args:
+            name: says what it is, of one type each.
+            side: pixels, or 0.
+            make: called if nothing of that name and side is kept.
+        """
         if (name, side) not in self._kept:
             self._kept[name, side] = make()
-        return self._kept[name, side]
+        return cast(Kept, self._kept[name, side])  # a name has one type
 
 
 def inspect(data: bytes) -> Facts:

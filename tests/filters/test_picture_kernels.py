@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from filters.grain import _blocks, _energies, _energy
-from filters.picture_kernels import block_energies, colour_counts
+from filters.picture_kernels import block_energies, colour_counts, gray_counts, ink_box
 
 STEPS = np.array([1, 5, 6, 7, 8])
 RNG = np.random.default_rng(7)
@@ -43,3 +43,21 @@ def test_every_pixel_is_counted_at_its_levels() -> None:
     pixels = RNG.integers(0, 256, (37, 50, 3), dtype=np.uint8)
     codes = (pixels.astype(int) >> 4) @ [256, 16, 1]
     assert (colour_counts(pixels) == np.bincount(codes.ravel(), minlength=4096)).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 8), (41, 77)])
+def test_every_gray_value_is_counted(shape) -> None:
+    gray = RNG.integers(0, 256, shape, dtype=np.uint8)
+    assert (gray_counts(gray) == np.bincount(gray.ravel(), minlength=256)).all()
+
+
+@pytest.mark.parametrize("paper", [0, 100, 255])
+@pytest.mark.parametrize("pixels", [0, 1, 2, 5, 300])
+def test_the_box_of_ink_is_the_smallest(pixels: int, paper: int) -> None:
+    for _ in range(20):
+        gray = np.clip(paper + RNG.integers(-10, 11, (23, 37)), 0, 255).astype(np.uint8)
+        gray[RNG.integers(0, 23, pixels), RNG.integers(0, 37, pixels)] = RNG.choice([0, 90, 111, 255], pixels)
+        ink = np.abs(gray.astype(int) - paper) > 10
+        rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+        expected = (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1) if len(rows) else (0, 0, 0, 0)
+        assert ink_box(gray, paper, 10) == expected

@@ -200,6 +200,14 @@ def test_reductions_are_made_once() -> None:
     assert picture.rgb_sample(64).size == (64, 64)
 
 
+def test_what_is_made_once_has_a_name_and_a_side() -> None:
+    picture, made = decode(encoded(gradient(), "PNG")), []
+    for name, side in (("mean", 1), ("mean", 1), ("mean", 2), ("most", 1), ("mean", 2)):
+        assert picture.once(name, side, lambda name=name, side=side: made.append(0) or (name, side)) == (name, side)
+    assert len(made) == 3
+    assert decode(encoded(gradient(), "PNG")).once("mean", 1, lambda: 7) == 7
+
+
 def test_a_small_picture_is_not_reduced() -> None:
     picture = decode(encoded(gradient(), "PNG"))
     assert picture.gray_within(40) is picture.gray()
