@@ -142,9 +142,11 @@ def _answer(rng: np.random.Generator) -> str:
 
 def ours(folder: Path, workers: int, out: str) -> None:
     """The job with vlmix; prints a line of JSON."""
+    from flows.allocators import settle_allocators
     from flows.executor import make_ready
 
-    make_ready("local", workers)  # as the command does
+    settle_allocators()  # as the command does
+    make_ready("local", workers)
     import flows.reporting  # what every run imports, so that the clock sees none of it
     from flows.exporting import export_all
     from flows.mixes import find

@@ -25,7 +25,7 @@ OURS = f"""
 import sys
 from pathlib import Path
 from shards.store import Box
-from sources.client import FetchPolicy
+from sources.policy import FetchPolicy
 from sources.fetch import download
 from sources.spec import Source
 urls, out, port = Path(sys.argv[1]).read_text().split(), Path(sys.argv[2]), sys.argv[3]

@@ -143,7 +143,7 @@ def _name(number: int) -> str:
         words = Path(f"/proc/{number}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except OSError:
         return "gone"
-    kinds = {"spawn_main": "worker", "resource_tracker": "tracker", "gcs_server": "gcs", "raylet": "raylet"}
+    kinds = {"forkserver": "worker or server", "resource_tracker": "tracker", "gcs_server": "gcs", "raylet": "raylet"}
     found = [kind for sign, kind in kinds.items() if sign in words.split("--")[0]]
     return found[0] if found else words.split()[0].rsplit("/", 1)[-1][:24] if words.split() else "gone"
 

@@ -24,7 +24,7 @@ import polars as pl
 
 from flows.diffing import compare
 from flows.mixes import Mix
-from flows.mixing import SCORES_FILE, StoredSources, write_mixture
+from flows.mixing import StoredSources, write_mixture
 from flows.rebuilding import mix_again, stored
 from manifests.account import Told, report
 from manifests.mixture import SourceScores, mix
@@ -32,6 +32,7 @@ from manifests.near import Evidence
 from manifests.plan import PlannedStage, SourceFacts, plan
 from manifests.recipe import Recipe
 from shards.files import table_writer
+from shards.remote import SCORES_FILE
 from shards.store import Box, Store
 
 SOURCES: Final = [f"source_{number:02}" for number in range(20)]

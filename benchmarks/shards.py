@@ -26,7 +26,7 @@ from PIL import Image
 from flows.sourcing import SourceJob, make_shards
 from shards.sample import ShardsIndex
 from shards.store import Store
-from sources.client import FetchPolicy
+from sources.policy import FetchPolicy
 from sources.spec import Source
 
 PICTURES = 64

@@ -168,7 +168,7 @@ class _Heads:
         self.members = np.flatnonzero(np.isin(texts.role, list(roles)))
         self.owner = texts.sample[self.members]
         ends = np.searchsorted(self.owner, np.arange(texts.num_samples + 1))
-        self.counts = count(texts.codes, texts.starts, self.members, ends, _spotter(), most=_HEAD)
+        self.counts = count(texts.codes, texts.starts, self.members, ends, spotter(), most=_HEAD)
 
     def where(self, needs: tuple[tuple[str, ...], ...]) -> Points:
         """Rows that hold one of each group of phrases, ascending."""
@@ -213,7 +213,8 @@ def _labels() -> dict[tuple[str, ...], int]:
 
 
 @cache
-def _spotter() -> "Spotter":
+def spotter() -> "Spotter":
+    """What finds the signs of all domains."""
     from filters.spotting import build
 
     return build(list(_labels()))

@@ -49,7 +49,7 @@ class Phrases:
         """Scores of each sample; null where no text filter applies."""
         from filters.automaton import find, url_chars
 
-        hits = find(texts.codes, texts.starts, _automaton())
+        hits = find(texts.codes, texts.starts, automaton())
         groups = _groups()[hits.phrase]
         answers = np.isin(texts.role, (ASSISTANT, DOCUMENT))
         scores = {}
@@ -75,7 +75,8 @@ def _share(texts: Texts, messages: npt.NDArray[np.int64], sizes: npt.NDArray[np.
 
 
 @cache
-def _automaton() -> "Automaton":
+def automaton() -> "Automaton":
+    """What finds all phrases."""
     from filters.automaton import ON_LINE_START, OPEN_END, TOGGLES, build
 
     phrases = [phrase for group in PHRASES.values() for phrase in group]

@@ -1,12 +1,11 @@
 """Compiled kernel: how often each of many words and phrases stands in a text, in one walk whatever their number."""
 
-import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from filters.compiled import compiled
 
@@ -17,7 +16,8 @@ Counts = npt.NDArray[np.uint8]
 _CODES: Final = 0x110000
 _CASED: Final = 0x20000
 """Code points from here on have no other case."""
-_SURROGATES: Final = slice(0xD800, 0xE000)
+_WORD_CHARACTERS: Final = Path(__file__).parent / "data" / "word_characters.npy"
+"""(k, 2) first and last code points."""
 _OTHER, _OTHER_WORD = range(2)
 """Classes of characters that no phrase names: of no word, and of a word. Characters of phrases follow."""
 _FIRST_NAMED: Final = 2
@@ -73,10 +73,11 @@ def build(groups: Sequence[Iterable[str]]) -> Spotter:
     """
     named = sorted(set("".join("".join(group) for group in groups)) - {EDGE, REST})
     number = {char: at for at, char in enumerate(named, _FIRST_NAMED)}
-    classes = _classes(number)
+    in_word = word_characters()
+    classes = _classes(number, in_word)
     words = np.zeros(_FIRST_NAMED + len(named), dtype=np.bool_)
     words[_OTHER_WORD] = True
-    words[_FIRST_NAMED:] = pl.Series(named, dtype=pl.String).str.contains(r"\w").to_numpy()
+    words[_FIRST_NAMED:] = in_word[list(map(ord, named))]
     rows, ends = _determined(_phrases(groups, number, words.tolist()), len(words))
     starts = np.cumsum([0, *map(len, ends)]).astype(np.int32)
     labels = np.array([label for each in ends for label in each], dtype=np.uint8)
@@ -87,22 +88,25 @@ def build(groups: Sequence[Iterable[str]]) -> Spotter:
     )
 
 
-def _classes(number: dict[str, int]) -> npt.NDArray[np.uint8]:
-    """Rust's own expressions say which characters fold to a letter and which make words."""
-    codes = np.arange(_CODES, dtype=np.uint32)
-    codes[_SURROGATES] = ord(" ")  # no text holds them
-    every = pl.Series([codes.tobytes().decode("utf-32-le")])
-    words = every.str.extract_all(r"\w+").list.join("").item().encode("utf-32-le")
-    classes = np.full(_CODES, _OTHER, dtype=np.uint8)
-    classes[np.frombuffer(words, dtype=np.uint32)] = _OTHER_WORD
-    assert classes[ord("a")] == _OTHER_WORD and classes[ord("-")] == _OTHER
-    cased = pl.Series([codes[:_CASED].tobytes().decode("utf-32-le")])
-    # first those of all at once: to look at every character for each of them takes ten times as long
-    cased = cased.str.extract_all("(?i)" + "|".join(map(re.escape, number))).list.join("")
-    for char, own in number.items():
-        for same in cased.str.extract_all("(?i)" + re.escape(char)).item():
-            classes[ord(same)] = own
+def _classes(number: dict[str, int], in_word: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    classes = np.where(in_word, np.uint8(_OTHER_WORD), np.uint8(_OTHER))
+    for code in range(_CASED):
+        char = chr(code)
+        own = number.get(char.casefold(), number.get(char.lower()))
+        if own is not None:
+            classes[code] = own
     return classes
+
+
+def word_characters() -> npt.NDArray[np.bool_]:
+    r"""(0x110000,) whether a code point is in a word: `\w` of Rust's regular expressions, Unicode 16.
+
+    From a file, since to ask the expressions takes each process 22 MB.
+    """
+    found = np.zeros(_CODES, dtype=np.bool_)
+    for first, last in np.load(_WORD_CHARACTERS).tolist():
+        found[first : last + 1] = True
+    return found
 
 
 def _phrases(groups: Sequence[Iterable[str]], number: dict[str, int], words: Sequence[bool]) -> _Phrases:

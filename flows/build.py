@@ -37,7 +37,7 @@ from shards.disk import writing
 from shards.errors import GateError, RecipeError
 from shards.files import fingerprint, write_text
 from shards.store import Box, Store
-from sources.client import FetchPolicy
+from sources.policy import FetchPolicy
 from sources.spec import Source
 
 WARN_PASSES = 4.0

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
+from flows.allocators import settle_allocators
 from flows.cli_check import check
 from flows.cli_export import export
 from flows.cli_judge import judge_app, scores_app
@@ -168,13 +169,15 @@ def report(mix: str, *, store: StoreOption = None, as_json: JsonOption = False) 
     """Say where the report of the last run of a recipe is."""
     with messages():
         from flows.mixes import latest_run
+        from shards.remote import have
         from shards.store import Store
 
         found = latest_run(Store(where(store)), mix)
         if found is None:
             raise UsageError(f"no finished run of recipe `{mix}`; run `vlmix run build-sft-mix --recipe {mix}`")
-        path = str(found[0].path / "report.html")
-        say({"report": path, "digest": found[1].digest()}, path, as_json=as_json)
+        path = found[0].path / "report.html"
+        have([path])
+        say({"report": str(path), "digest": found[1].digest()}, str(path), as_json=as_json)
 
 
 @app.command
@@ -254,6 +257,7 @@ def filters_show(
 
 def main() -> None:
     """Run the `vlmix` command."""
+    settle_allocators()
     try:
         app(sys.argv[1:], exit_on_error=False, result_action="return_value")
     except CycloptsError:

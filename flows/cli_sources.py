@@ -38,7 +38,8 @@ def sources_list(
         as_json: print one JSON document.
     """
     with messages():
-        from flows.listing import list_sources, print_listing
+        from flows.listing import list_sources
+        from flows.listing_text import print_listing
         from flows.resolve import catalogue
         from shards.store import Store
 
@@ -68,7 +69,8 @@ def sources_show(name: str, *, store: StoreOption = None, as_json: JsonOption = 
         as_json: print one JSON document.
     """
     with messages():
-        from flows.listing import print_shown, show, words
+        from flows.listing import show, words
+        from flows.listing_text import print_shown
         from flows.resolve import catalogue
         from shards.store import Store
 

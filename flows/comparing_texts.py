@@ -14,7 +14,9 @@ from filters.text_bands import SHINGLE_WORDS, TextBands, answer_sides, message_b
 from filters.texts import read_texts
 from flows.scoring import score_box
 from manifests.near_text import Rows, TextSets
+from shards.columns import scan_table
 from shards.errors import StoreError
+from shards.remote import SCORES_FILE
 from shards.sample import ShardsIndex, read_samples, sample_path
 from shards.store import Box, Store
 
@@ -51,7 +53,7 @@ class StoredTexts:
             found = np.zeros(len(self.row), dtype=np.uint64)
             for place, path in paths.items():
                 mine = self.source == place
-                band = pl.read_parquet(path, columns=[name])[name].fill_null(0).to_numpy()
+                band = scan_table(path, [name]).collect()[name].fill_null(0).to_numpy()
                 found[mine] = band[self.row[mine]]
             yield found
 
@@ -60,7 +62,7 @@ class StoredTexts:
         box = score_box(self.store, shards, TextBands())
         if not box.done:
             raise StoreError(f"no TextBands of the texts in `{shards.name}`; run `vlmix run build-sft-mix` again")
-        return box.path / "scores.parquet"
+        return box.path / SCORES_FILE
 
     def sets(self, rows: Rows) -> TextSets:
         """See `TextRows.sets`. The shingles lie in a file without a name, so that memory does not grow with them."""

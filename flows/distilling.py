@@ -30,7 +30,6 @@ from flows.copying import THRESHOLDS, Copying, check_criterion, copying
 from flows.judging import prompts_of
 from flows.ledger import Question, ledger_box, read_ledger
 from flows.mixes import Mix, find
-from flows.mixing import SCORES_FILE
 from manifests.load import load_recipe
 from shards.errors import UsageError
 from shards.files import fingerprint
@@ -190,7 +189,7 @@ def part_of_text(seed: int, text: str) -> float:
 
 def _graded(store: Store, mix: Mix, source: str, criterion: str, judge: str) -> pl.DataFrame:
     """`row`, `key`, `text_hash` and `grade` of a source's rows, each as answered with the prompt of its domain."""
-    table = pl.scan_parquet(mix.box.path / SCORES_FILE).filter(pl.col("source") == source)
+    table = mix.some_scores(["source", "key", "text_hash", "judge_domain"]).filter(pl.col("source") == source)
     rows = table.select("key", "text_hash", "judge_domain").collect().with_row_index("row").cast({"row": pl.Int64})
     domain = pl.col("judge_domain").fill_null("general") if criterion == "quality" else pl.lit(None, pl.String)
     prompt = pl.concat_str(pl.lit(criterion), domain, separator="_", ignore_nulls=True)

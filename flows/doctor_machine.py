@@ -13,8 +13,7 @@ from packaging.specifiers import SpecifierSet
 
 from flows.doctor import Finding, bad, doubtful, good
 from flows.execution import Execution
-from flows.executor import cores
-from flows.workers import LEAST, memory_share
+from flows.workers import LEAST, cores, memory_share
 
 PROJECT: Final = "vlmix"
 

@@ -1,12 +1,11 @@
 """How steps are mapped over jobs: the protocol, and the executor of this machine. Others: flows/execution.py."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from flows.forking import start_server
-from flows.workers import WorkerPool, memory_share
+from flows.workers import WorkerPool, cores, memory_share
 
 if TYPE_CHECKING:
     from filters.judges.vllm import VllmJudge
@@ -91,8 +90,3 @@ def make_ready(executor: str, workers: int | None) -> None:
     """
     if executor == "local" and (workers or cores()) > 1:
         start_server()
-
-
-def cores() -> int:
-    """Cores that this process may use; not every system tells them apart from those there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

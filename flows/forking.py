@@ -13,7 +13,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from types import MappingProxyType
 from typing import Final
+
+from flows.allocators import allocators
 
 PRELOADED: Final = "flows.preload"
 
@@ -30,13 +33,20 @@ def start_server() -> None:
             _run_server()
 
 
-def start(serve: Callable[[Connection], None], theirs: Connection) -> BaseProcess:
+def start(
+    serve: Callable[[Connection], None], theirs: Connection, defaults: Mapping[str, str] = MappingProxyType({})
+) -> BaseProcess:
     """A process in which `serve` uses this end of a pipe, with the environment that this process has.
+
+    Args:
+        serve: what the process does.
+        theirs: its end of the pipe.
+        defaults: environment variables for it, unless this process has them.
 
     Raises:
         OSError, EOFError: it did not start; another may.
     """
-    arguments = (serve, theirs, dict(os.environ))
+    arguments = (serve, theirs, {**defaults, **os.environ})
     process: BaseProcess
     with _STARTING:
         if _IS_LINUX:
@@ -70,7 +80,7 @@ def _path_of_this_process() -> Iterator[None]:
 
     A fork server of Python 3.11 looks there, so that it may take another package for ours.
     """
-    wanted = {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONSAFEPATH": "1"}
+    wanted = {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONSAFEPATH": "1", **allocators()}
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:

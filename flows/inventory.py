@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from shards.columns import PARTS
 from shards.remote import INDEX, SHARED, Remote, remote_of
 from shards.store import MADE_FROM, Store
 from shards.temporary import SUFFIX
@@ -85,7 +86,7 @@ def _files(root: Path, folder: Path) -> Iterator[tuple[str, Found]]:
     for at, _, names in os.walk(folder):
         for name in names:
             path = Path(at) / name
-            if name.startswith(".") and name.endswith(SUFFIX):
+            if name.startswith(".") and name.endswith((SUFFIX, *PARTS)):
                 continue
             try:
                 status = path.stat()

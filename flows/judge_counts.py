@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict
 
 from flows.judging import SPARED, Mask, ask_when, criterion_columns, rows_concerned, rows_to_ask, spare
 from flows.mixes import Mix
-from flows.mixing import SCORES_FILE
 from flows.rebuilding import Stored
 from flows.scoring import CRITERIA, CRITERION_OF, JUMP, SIGHTED
 from manifests.manifest import added
@@ -55,7 +54,7 @@ def with_spared(built: Mix, source: SourceScores, predicates: Mapping[str, str])
     lacking = sorted(read - set(source.scores.columns))
     frame = source.scores
     if lacking:
-        table = pl.scan_parquet(built.box.path / SCORES_FILE).filter(pl.col("source") == source.name)
+        table = built.some_scores(["source", *lacking]).filter(pl.col("source") == source.name)
         frame = frame.hstack(table.select(lacking).collect())
     return replace(source, scores=spare(frame, predicates))
 

@@ -330,7 +330,8 @@ def _fill(scores: pl.DataFrame, answers: pl.DataFrame, columns: Sequence[str], s
         pl.col(state).alias("why"),
         *[pl.col(name).alias(f"new_{name}") for name in columns],
     )
-    joined = scores.with_row_index("row").cast({"row": pl.Int64}).join(new, on="row", how="left", maintain_order="left")
+    rows = pl.select(row=pl.int_range(scores.height))  # beside the scores: a join would copy all of their columns
+    joined = scores.hstack(rows.join(new, on="row", how="left", maintain_order="left").drop("row"))
     asked = pl.col("asked").fill_null(False)
     filled = []
     for name in columns:

@@ -53,7 +53,7 @@ def _counts(store: Store, mixture: Mixture, entry: str, shards: Box, benchmark: 
         return {}
     rank = {kind: place for place, kind in enumerate(KINDS)}
     kinds = leaks.group_by("key").agg(pl.col("kind").sort_by(pl.col("kind").replace_strict(rank)).first())
-    keys = mixture.sources[mixture.source_of[entry]].scores.select("key")
+    keys = mixture.sources[mixture.source_of[entry]].read(["key"])
     written = pl.Series("written", mixture.parts[entry].outcome == WRITTEN)
     rows = keys.with_columns(written).join(kinds, on="key")
     counts = {kind: part for (kind,), part in rows.group_by("kind")}

@@ -1,19 +1,25 @@
 """Finished mixtures, looked up by folder or name, and the samples that they speak of."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
 from manifests.manifest import EntryReport, Manifest, RunManifest, read_manifest, read_run
+from shards.columns import scan_table, table_schema
 from shards.errors import UsageError
+from shards.remote import SCORES_FILE
 from shards.sample import ShardsIndex, read_samples, sample_path
 from shards.schema import QUARANTINE, SAMPLE
 from shards.store import Box, Store
+
+_TOGETHER: Final = 8
+"""Columns of scores that are read at a time for a few rows. Ours."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,12 @@ class Mix:
     @cached_property
     def decisions(self) -> pl.DataFrame:
         """Frame of schema manifests.mixture.DECISIONS."""
-        return pl.read_parquet(self.box.path / "decisions.parquet")
+        return self.decision_table.collect()
+
+    @property
+    def decision_table(self) -> pl.LazyFrame:
+        """The same, not read."""
+        return scan_table(self.box.path / "decisions.parquet")
 
     @cached_property
     def clusters(self) -> pl.DataFrame:
@@ -46,27 +57,43 @@ class Mix:
     @cached_property
     def scores(self) -> pl.DataFrame:
         """Every score as the rules saw it: source, key, position, scores and their `_state`."""
-        return pl.read_parquet(self.box.path / "scores.parquet")
+        return self.score_table.collect()
 
     @property
     def score_table(self) -> pl.LazyFrame:
         """The same, not read: all columns of ten million rows fill the memory of a machine."""
-        return pl.scan_parquet(self.box.path / "scores.parquet")
+        return self.some_scores()
+
+    def some_scores(self, columns: Collection[str] | None = None, rows: range | None = None) -> pl.LazyFrame:
+        """The named columns and rows of the same; others are not brought from a store at a URL."""
+        return scan_table(self.box.path / SCORES_FILE, columns, rows)
 
     @cached_property
+    def score_types(self) -> pl.Schema:
+        """Columns of `scores` and their types."""
+        return table_schema(self.box.path / SCORES_FILE)
+
+    @property
     def score_names(self) -> list[str]:
-        """Columns of `scores`, which are not read."""
-        return self.score_table.collect_schema().names()
+        """Columns of `scores`."""
+        return self.score_types.names()
 
     def scores_of(self, keys: pl.Series, columns: Sequence[str]) -> pl.DataFrame:
         """The named columns of the scores of some samples."""
-        wanted = self.score_table.filter(pl.col("key").is_in(keys.implode()))
-        return wanted.select(columns).collect(engine="streaming")
+        wanted = self.some_scores(["key", *columns]).filter(pl.col("key").is_in(keys.implode()))
+        # all columns at once would be in memory with all rows of some row groups
+        found = [
+            wanted.select(columns[at : at + _TOGETHER]).collect(engine="in-memory")
+            for at in range(0, len(columns), _TOGETHER)
+        ]
+        return pl.concat(found, how="horizontal")
 
     def of_key(self, table: str, key: str) -> list[dict[str, object]]:
         """Rows of one key in a table beside the manifest (`decisions`, `scores`), which is not read as a whole."""
-        rows = pl.scan_parquet(self.box.path / f"{table}.parquet").filter(pl.col("key") == key)
-        return rows.collect(engine="streaming").to_dicts()
+        path = self.box.path / f"{table}.parquet"
+        keys = scan_table(path, ["key"]).with_row_index("row").filter(pl.col("key") == key)
+        rows = keys.collect(engine="streaming")["row"]
+        return [scan_table(path, rows=range(row, row + 1)).collect().row(0, named=True) for row in rows]
 
     def decisions_of(self, entry: str, columns: Sequence[str]) -> pl.DataFrame:
         """The named columns of the decisions of one entry, in published order."""

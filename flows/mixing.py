@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -27,17 +28,20 @@ from manifests.mixture import DECISIONS, IDS, Mixture, Sources, SourceScores, co
 from manifests.plan import PlannedStage
 from manifests.recipe import Recipe
 from manifests.tiles import sample_tiles
+from shards.columns import scan_table, table_schema
 from shards.errors import RecipeError
 from shards.files import canonical_json, file_sha256, fingerprint, table_writer, write_table, write_text
+from shards.remote import SCORES_FILE
 from shards.sample import ShardsIndex, read_all
 from shards.store import Box, Store
 from sources.spec import Source
 
-SCORES_FILE: Final = "scores.parquet"
 EXCLUDED_FILE: Final = "excluded.json"
 
 _READING: Final = {"split", "layout", "columns", "prompt", "native", "only", "pairs"}
 """Fields of a declaration that say how its raw files are read."""
+
+Write = Callable[[pl.DataFrame], None]
 
 Sourced = Mapping[str, tuple[Source, Box]]
 """Source name to its declaration and box of shards."""
@@ -121,7 +125,7 @@ def make_mixture(
     shards = {source_of[entry.id]: sourced[source_of[entry.id]][1] for entry in stage.entries}
     facts, judged, counts = _write_scores(runner, store, box, recipe, stage, source_of, sourced, filters, judge)
     failed = sum(count.error for count in counts.values())
-    sources = StoredSources(box.path / SCORES_FILE, facts, stage)
+    sources = ReadSources(box.path / SCORES_FILE, facts, stage)
     compare = PictureComparison(store, shards, runner, keep=True)
     known = evidence(store, shards, compare)
     mixture = mix(recipe, stage, sources, source_of, known, PictureTiles(shards))
@@ -208,35 +212,45 @@ def _write_scores(
     steps = Steps()
     counts: dict[str, JudgeCounts] = {}
     with ExitStack() as stack:
-        write: Callable[[pl.DataFrame], None] | None = None
+        open_table = partial(_open_table, stack, box.path / SCORES_FILE)
+        write: Write | None = None
         for name in names:
             own = replace(stage, entries=tuple(entry for entry in stage.entries if source_of[entry.id] == name))
             table = ScoreTable(store, filters, *sourced[name])
             source = _source(table, None if table.is_small else columns_read(recipe, stage, judge))
             own_shards = {name: sourced[name][1]}
             judged = judge_stage(runner, store, recipe, own, {name: source}, source_of, own_shards, judge)
-            scores = judged.sources[name].scores
-            for block in (scores,) if table.is_small else _with(table.blocks(), scores):
-                frame = block.select(pl.lit(name).alias("source"), pl.all())
-                if write is None:
-                    write = stack.enter_context(table_writer(box.path / SCORES_FILE, frame.schema))
-                write(frame)
             steps = steps.plus(judged.steps)
             for criterion, count in judged.counts.items():
                 counts[criterion] = counts.get(criterion, JudgeCounts()) + count
-            facts[name] = replace(source, scores=frame.clear())
+            scores = judged.sources[name].scores
+            facts[name] = replace(source, scores=scores.clear())
+            # nothing of a source or block may be left while the next one is read
+            del source, judged
+            for block in (scores,) if table.is_small else _with(table.blocks(), scores):
+                frame = block.select(pl.lit(name).alias("source"), pl.all())
+                write = write or open_table(frame.schema)
+                write(frame)
+                del block, frame
+            del scores, table
     if not names:
         columns = {"source": pl.String, "key": pl.String, "position": pl.Int64, **filters.scores()}
         write_table(box.path / SCORES_FILE, pl.DataFrame(schema=columns))
     return facts, steps, dict(sorted(counts.items()))
 
 
+def _open_table(stack: ExitStack, path: Path, schema: pl.Schema) -> Write:
+    return stack.enter_context(table_writer(path, schema))
+
+
 def _with(blocks: Iterable[pl.DataFrame], known: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """Blocks of rows with the columns that are known of all of them."""
     begin = 0
     for block in blocks:
-        yield block.with_columns(known[begin : begin + block.height].get_columns())
-        begin += block.height
+        rows = slice(begin, begin + block.height)
+        yield block.with_columns(known[rows].get_columns())
+        begin = rows.stop
+        del block
 
 
 def load_source(store: Store, filters: FilterSet, source: Source, shards: Box) -> SourceScores:
@@ -280,18 +294,38 @@ class StoredSources(Mapping[str, SourceScores]):
         Raises:
             RecipeError: a rule needs a score that this mixture has not.
         """
-        table = pl.scan_parquet(self.path)
-        lacking = sorted(set(self._columns) - set(table.collect_schema().names()))
+        self._check()
+        return replace(self.facts[name], scores=self._table(name).collect())
+
+    def _check(self) -> None:
+        lacking = sorted(set(self._columns) - set(table_schema(self.path).names()))
         if lacking:
             raise RecipeError(f"`{self.path}` has no score `{lacking[0]}`; run `vlmix run build-sft-mix` first")
-        rows = table.filter(pl.col("source") == name).select(self._columns).collect()
-        return replace(self.facts[name], scores=rows)
+
+    def _table(self, name: str) -> pl.LazyFrame:
+        return scan_table(self.path, self._columns, self._rows.get(name, range(0)))
+
+    @cached_property
+    def _rows(self) -> dict[str, range]:
+        """Source name to its rows in the table, which stand together."""
+        rows = scan_table(self.path, ["source"]).with_row_index("row").group_by("source")
+        bounds = rows.agg(pl.col("row").min().alias("begin"), pl.len()).collect(engine="streaming")
+        return {name: range(begin, begin + number) for name, begin, number in bounds.iter_rows()}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.facts)
 
     def __len__(self) -> int:
         return len(self.facts)
+
+
+class ReadSources(StoredSources):
+    """The same, of which no source is ever in memory as a whole."""
+
+    def __getitem__(self, name: str) -> SourceScores:
+        """A source whose scores stay where they are; see `StoredSources`."""
+        self._check()
+        return replace(self.facts[name], stored=self._table(name))
 
 
 class PictureTiles:

@@ -7,19 +7,28 @@ import gc
 from importlib import import_module
 from typing import Final
 
-import pyarrow as pa
-
 from filters.compiled import is_space
 
 MODULES: Final = ("flows.sourcing", "flows.scoring", "flows.comparing", "manifests.likeness", "scipy.fftpack")
 """What jobs of the first steps need; others load what they need themselves."""
 
+TABLES: Final = (
+    ("filters.code_bits", "classes"),
+    ("filters.code_bits", "lowered"),
+    ("filters.judge_domain", "spotter"),
+    ("filters.judges.injection", "spotter"),
+    ("filters.phrases", "automaton"),
+    ("filters.signatures", "characters"),
+    ("filters.tongue", "model"),
+)
+"""Functions that make, once, what text filters look things up in."""
+
 for _name in MODULES:
     import_module(_name)
 # numba loads most of itself when the first kernel is called, 0.3 s and 15 MB
 is_space(0)
-# Arrow's own allocator keeps 25 MB in every process for later
-pa.set_memory_pool(pa.system_memory_pool())
+for _module, _table in TABLES:
+    getattr(import_module(_module), _table)()
 # a collection in a copy would write to every object, and so copy its page
 gc.collect()
 gc.freeze()

@@ -11,7 +11,7 @@ from flows.comparing import PictureComparison
 from flows.evidence import evidence
 from flows.executor import LocalRunner
 from flows.mixes import Mix
-from flows.mixing import EXCLUDED_FILE, SCORES_FILE, PictureTiles, StoredSources
+from flows.mixing import EXCLUDED_FILE, PictureTiles, StoredSources
 from flows.review_scores import Answers, human_columns
 from flows.takedowns import Takedowns
 from flows.taken import taken_down, with_found
@@ -20,6 +20,7 @@ from manifests.plan import PlannedStage
 from manifests.recipe import Recipe
 from manifests.restore import recipe_of, stage_of
 from manifests.rules import TAKEN_DOWN
+from shards.remote import SCORES_FILE
 from shards.schema import STATE_SUFFIX
 from shards.store import Box
 
@@ -106,7 +107,7 @@ def rebuilt(built: Mix) -> Mixture:
 
 def score_types(built: Mix) -> dict[str, pl.DataType]:
     """Dtypes of the scores of a finished mixture, by name."""
-    schema = pl.read_parquet_schema(built.box.path / SCORES_FILE)
+    schema = built.score_types
     places = {"source", "key", "position"}
     return {name: kind for name, kind in schema.items() if name not in places and not name.endswith(STATE_SUFFIX)}
 

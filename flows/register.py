@@ -15,7 +15,7 @@ from shards.pack import Mirror
 from shards.sample import ShardsIndex
 from shards.store import Store
 from sources.catalogue import CATALOG, load_catalogue
-from sources.client import FetchPolicy
+from sources.policy import FetchPolicy
 from sources.scan import check_layouts
 from sources.spec import Source
 

@@ -23,7 +23,7 @@ def report(prepared: Prepared, built: Built, store: Store) -> str:
     """The report of a build as one HTML page; equal builds give equal bytes."""
     mixes = {stage.stage: Mix(store, Box(store.root, stage.mix)) for stage in built.manifest.stages}
     stages = tuple(
-        StageView(stage.stage, mix.manifest, stage.epochs, mix.decisions, mix.clusters, mix.score_table)
+        StageView(stage.stage, mix.manifest, stage.epochs, mix.decision_table, mix.clusters, mix.score_table)
         for stage, mix in zip(built.manifest.stages, mixes.values(), strict=True)
     )
     view = ReportView(
@@ -62,7 +62,8 @@ def _samples(mixes: Sequence[Mix], store: Store) -> Callable[[int, Sequence[tupl
     def load(stage: int, places: Sequence[tuple[str, str]]) -> list[SampleView]:
         mix = mixes[stage]
         wanted = pl.DataFrame(list(places), schema={"entry": pl.String, "key": pl.String}, orient="row")
-        rows = wanted.join(mix.decisions, on=["entry", "key"], how="left", maintain_order="left")
+        found = mix.decision_table.filter(pl.col("key").is_in(wanted["key"].implode())).collect(engine="streaming")
+        rows = wanted.join(found, on=["entry", "key"], how="left", maintain_order="left")
         names = [name for name in mix.score_names if name not in {"source", "position"}]
         scores = mix.scores_of(rows["key"], names)
         scored = mix.samples(rows).join(scores, on="key", how="left", maintain_order="left")
@@ -132,8 +133,8 @@ def _outcomes(source: str, shards: Box, mixes: Sequence[Mix]) -> pl.DataFrame:
     ended: dict[str, str] = {}
     for mix in mixes:
         entries = [entry.id for entry in mix.manifest.entries if entry.source == source]
-        rows = mix.decisions.filter(pl.col("entry").is_in(entries)).select("key", "verdict", "outcome")
-        for key, verdict, outcome in rows.iter_rows():
+        rows = mix.decision_table.filter(pl.col("entry").is_in(entries)).select("key", "verdict", "outcome")
+        for key, verdict, outcome in rows.collect().iter_rows():
             ended[locators[key]] = _later(ended, locators[key], _step(verdict, outcome))
     quarantined = pl.read_parquet(shards.path / "quarantine.parquet")["locator"].to_list()
     ended |= dict.fromkeys(quarantined, "quarantine")

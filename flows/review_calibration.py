@@ -147,7 +147,7 @@ def _curves(mix: Mix, predicate: Predicate, sample: pl.DataFrame) -> Iterator[Cu
 
 def _scored(mix: Mix, sample: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
     """The sample with some scores."""
-    table = pl.scan_parquet(mix.box.path / "scores.parquet").select("key", *names)
+    table = mix.some_scores(["key", *names])
     wanted = pl.LazyFrame({"key": sample["key"].unique()})
     scores = table.join(wanted, on="key", how="semi").unique("key").collect(engine="streaming")
     return sample.join(scores, on="key", how="left", maintain_order="left")
@@ -193,7 +193,7 @@ def _sizes(mix: Mix, entries: Sequence[str], scores: Sequence[str], flags: Seque
     found = [Sizes({}, {}) for _ in flags]
     names = [f"at{place}" for place in range(len(flags))]
     source_of = {entry.id: entry.source for entry in mix.manifest.entries}
-    table = pl.scan_parquet(mix.box.path / "scores.parquet")
+    table = mix.some_scores(["source", "key", *scores])
     alone = RulesAlone.of(mix)
     for entry in entries:
         own = table.filter(pl.col("source") == source_of[entry]).select("key", *scores).collect()

@@ -132,11 +132,11 @@ def _frames(mix: Mix, rows: pl.DataFrame, predicates: Mapping[str, str]) -> Iter
 
 def _scores(mix: Mix, source: str, keys: pl.Series, predicates: Mapping[str, str]) -> pl.DataFrame:
     """The scores that items show, of some samples of a source."""
-    table = pl.scan_parquet(mix.box.path / "scores.parquet")
     named = {name for when in predicates.values() for name in pl.sql_expr(when).meta.root_names()}
     wanted = named.union(ALWAYS_SHOWN, _LOOP)
     wanted |= {name + STATE_SUFFIX for name in wanted}
-    columns = [name for name in table.collect_schema().names() if name in wanted]
+    columns = [name for name in mix.score_names if name in wanted]
+    table = mix.some_scores(["source", "key", *columns])
     rows = table.filter(pl.col("source") == source).select("key", *columns)
     return rows.join(pl.LazyFrame({"key": keys.unique()}), on="key", how="semi").collect(engine="streaming")
 

@@ -19,7 +19,8 @@ from flows.since import Since, earlier_run, since, write_since
 from manifests.load import load_recipe
 from manifests.manifest import Counts, DomainCounts
 from shards.files import write_text
-from shards.remote import cut_down
+from shards.remote import have
+from shards.removed import cut_down
 from shards.store import Store
 
 
@@ -170,11 +171,12 @@ def _summary(built: Built, store: Store, record: RunRecord) -> Summary:
         )
         for stage in built.manifest.stages
     ]
-    last = stages[-1]
+    last, page = stages[-1], built.box.path / "report.html"
+    have([page])
     return Summary(
         mix=last.mix,
         manifest=last.manifest,
-        report=str(built.box.path / "report.html"),
+        report=str(page),
         digest=built.manifest.digest(),
         steps=StepCounts(executed=done.executed, cached=done.cached),
         totals=last.totals,

@@ -75,10 +75,14 @@ def examples_of(mix: Mix, chosen: pl.DataFrame, score: str, span: Span | None) -
 
 def _spans(mix: Mix, keys: pl.Series, span: Span | None) -> dict[str, tuple[int, int, int]]:
     """Message, first character and characters of the finding in each sample, where the mixture's scores say so."""
-    stored = pl.scan_parquet(mix.box.path / "scores.parquet")
-    if span is None or not set(span) <= set(stored.collect_schema().names()):
+    if span is None or not set(span) <= set(mix.score_names):
         return {}
-    found = stored.filter(pl.col("key").is_in(keys.implode())).select("key", *span).collect(engine="streaming")
+    found = (
+        mix.some_scores(["key", *span])
+        .filter(pl.col("key").is_in(keys.implode()))
+        .select("key", *span)
+        .collect(engine="streaming")
+    )
     return {key: (turn, start, chars) for key, turn, start, chars in found.drop_nulls().iter_rows()}
 
 

@@ -93,7 +93,7 @@ def show(
         if source is not None or at is not None:
             raise UsageError("--source and --at speak of a mixture; say which with --mix")
         return Shown(page=page(asked), spreads=[])
-    schema = pl.scan_parquet(mix.box.path / "scores.parquet").collect_schema()
+    schema = mix.score_types
     found = page(asked, present={name: schema[name] for name in score_columns(schema.names())})
     names = [score.name for score in found.scores if asked == score.name or score.name in schema]
     if at is not None and len(names) != 1:
@@ -128,7 +128,7 @@ def spread(
     used = {mark for _, mark in named}
     built_in = [(name, mark) for name, rules in built_in_rules().items() for mark in thresholds(score, rules)]
     named += [(name, mark) for name, mark in built_in if mark not in used]
-    spread_of = distribution(rows, score, tuple(mark for _, mark in named))
+    spread_of = distribution([rows], score, tuple(mark for _, mark in named))
     place, operator, at_from = _place(rows[score], named, at) if numeric else (None, "", "")
     grouped = rows.with_columns(_taken(rows[score], operator, place).alias("taken"))
     return Spread(
@@ -151,8 +151,7 @@ def spread(
 
 def _rows(mix: Mix, score: str, source: str | None) -> pl.DataFrame:
     """Rows taken: entry, source, domain, verdict, position, the score and its state. One entry is read at a time."""
-    stored = pl.scan_parquet(mix.box.path / "scores.parquet")
-    columns = stored.collect_schema()
+    columns = mix.score_types
     if score not in columns:
         raise UsageError(
             f"mixture `{mix.manifest.recipe}.{mix.manifest.mixture}` has no score `{score}`; build it again"
@@ -162,6 +161,7 @@ def _rows(mix: Mix, score: str, source: str | None) -> pl.DataFrame:
         known = ", ".join(sorted({entry.source for entry in mix.manifest.entries}))
         raise UsageError(f"no source `{source}` in this mixture; one of: {known}")
     wanted = [name for name in (score, score + STATE_SUFFIX) if name in columns]
+    stored = mix.some_scores(["source", *wanted])
     frames = []
     for entry in entries:
         # both tables hold every sample of the source, in published order

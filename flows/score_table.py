@@ -14,6 +14,8 @@ from flows.leak_report import source_scores
 from flows.review_scores import human_columns
 from flows.scoring import CRITERION_OF, PICTURE_STATE, SIGHTED, FilterSet, natives, picture_table, score_box
 from flows.taken import taken_down
+from shards.columns import scan_table, table_schema
+from shards.remote import SCORES_FILE
 from shards.sample import ShardsIndex, read_all
 from shards.schema import STATE_SUFFIX
 from shards.store import Box, Store
@@ -58,12 +60,19 @@ class ScoreTable:
         begin = 0
         for block in _together(read_all(self.shards.path, columns), self.rows):
             rows = slice(begin, begin + block.height)
-            tables = [_rows(path, rows, wanted) for path in self._paths]
-            reduced = _reduced(block, measures, wanted)
-            imported = wanted.only(self._imported)[rows]
-            frame = pl.concat([block.select(_PLACE), *tables, *reduced, imported], how="horizontal")
-            yield self._judged(_with_states(self._published(frame, wanted)), wanted).hstack(beside[rows])
+            yield self._block(block, rows, measures, wanted).hstack(beside[rows])
             begin = rows.stop
+            del block  # nothing of it is left while the next one is read
+
+    def _block(
+        self, block: pl.DataFrame, rows: slice, measures: list[tuple[PictureFilter, pl.DataFrame]], wanted: "_Wanted"
+    ) -> pl.DataFrame:
+        """The scores of some rows, which `block` names."""
+        tables = [_rows(path, rows, wanted) for path in self._paths]
+        reduced = _reduced(block, measures, wanted)
+        imported = wanted.only(self._imported)[rows]
+        frame = pl.concat([block.select(_PLACE), *tables, *reduced, imported], how="horizontal")
+        return self._judged(_with_states(self._published(frame, wanted)), wanted)
 
     def _published(self, frame: pl.DataFrame, wanted: "_Wanted") -> pl.DataFrame:
         """With the columns that other sources publish."""
@@ -80,7 +89,7 @@ class ScoreTable:
     @cached_property
     def _paths(self) -> list[Path]:
         made = (*self.filters.samples, *natives(self.source))
-        return [score_box(self.store, self.shards, item).path / "scores.parquet" for item in made]
+        return [score_box(self.store, self.shards, item).path / SCORES_FILE for item in made]
 
     @cached_property
     def _measures(self) -> list[tuple[PictureFilter, pl.DataFrame]]:
@@ -140,11 +149,10 @@ def _together(frames: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataFram
 
 def _rows(path: Path, rows: slice, wanted: _Wanted) -> pl.DataFrame:
     """Some rows of a table, and of its columns those that are wanted."""
-    table = pl.scan_parquet(path).slice(rows.start, rows.stop - rows.start)
-    if wanted.names is None:
-        return table.collect()
-    names = [name for name in table.collect_schema() if name in wanted]
-    return table.select(names).collect() if names else pl.DataFrame()
+    names = None if wanted.names is None else [name for name in table_schema(path) if name in wanted]
+    if names == []:
+        return pl.DataFrame()
+    return scan_table(path, names).slice(rows.start, rows.stop - rows.start).collect()
 
 
 def _reduced(

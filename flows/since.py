@@ -16,7 +16,6 @@ from flows.difference import CountsChange, Difference, SourceChange
 from flows.diffing import compare
 from flows.executor import Steps
 from flows.mixes import Mix, latest_run
-from flows.mixing import SCORES_FILE
 from manifests.manifest import EntryReport, RunManifest
 from shards.errors import StoreError
 from shards.files import write_text
@@ -210,7 +209,7 @@ def _edited(before: Mix, after: Mix, source: str) -> int:
 
 
 def _hashes(mix: Mix, source: str) -> pl.DataFrame:
-    rows = pl.scan_parquet(mix.box.path / SCORES_FILE).filter(pl.col("source") == source)
+    rows = mix.some_scores(["source", "key", *TextHash.writes]).filter(pl.col("source") == source)
     return rows.select("key", *TextHash.writes).collect()
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import polars as pl
+import pyarrow.parquet as pq
 
 from flows.executor import Steps
 from flows.metering import Spent, measured, tally
@@ -13,10 +13,9 @@ from shards.files import file_sha256, fingerprint
 from shards.sample import ShardsIndex
 from shards.store import Box, Store
 from sources import convert, gather
-from sources.client import FetchPolicy
-from sources.fetch import download
+from sources.policy import FetchPolicy
 from sources.raw import Digests, RawContent, RawFile, archive_files, picture_file, raw_files
-from sources.scan import ScanIndex, scan, scan_box
+from sources.scan import ScanIndex, read_refs, scan, scan_box
 from sources.spec import Source
 
 
@@ -58,10 +57,9 @@ def make_shards(job: SourceJob) -> Sourced:
         if not scanned.done:
             scan(scanned, source, files, raw)
             tally(Spent(rows=scanned.index(ScanIndex).raw_rows, bytes=sum(file.path.stat().st_size for file in files)))
-    refs = pl.read_parquet(scanned.path / "refs.parquet")
     with measured("gather", source.name):
-        gathered, gather_steps = _gather(job, scanned, refs, digests)
-    pictures = _pictures_fingerprint(job, refs, gathered, digests)
+        gathered, gather_steps = _gather(job, scanned, digests)
+    pictures = _pictures_fingerprint(job, scanned, gathered, digests)
     digests.save()
     box = convert.shards_box(store, source, scanned.name, pictures)
     with measured("convert", source.name):
@@ -75,32 +73,33 @@ def _steps(box: Box) -> Steps:
     return Steps(0, 1) if box.done else Steps(1, 0)
 
 
-def _gather(job: SourceJob, scanned: Box, refs: pl.DataFrame, digests: Digests) -> tuple[Box | None, Steps]:
+def _gather(job: SourceJob, scanned: Box, digests: Digests) -> tuple[Box | None, Steps]:
     """Download the URLs or unpack the archive of a source; nothing to do for pictures in records or folders."""
     archives = archive_files(job.source, job.base)
-    urls = refs.filter(pl.col("kind") == "url")
-    if not archives and urls.is_empty():
+    if not archives and next(read_refs(scanned, "url"), None) is None:
         return None, Steps()
     packed = [digests(file).model_dump(mode="json") for file in archives]
     name = fingerprint("gather", 2, scanned.name, job.source.pictures, packed)
     box = job.store.box("pictures", job.source.name, name)
     steps = _steps(box)
     if not box.done and archives:
-        wanted = set(refs.filter(pl.col("kind") == "member")["ref"])
-        gather.unpack(box, job.source, archives, wanted)
+        gather.unpack(box, job.source, archives, (ref for ref, _ in read_refs(scanned, "member")))
     elif not box.done:
-        download(box, job.source, list(urls.select("ref", "sha256").iter_rows()), job.policy)
+        from sources.fetch import download
+
+        download(box, job.source, list(read_refs(scanned, "url")), job.policy)
     if steps.executed:
-        tally(Spent(rows=refs.height, bytes=sum(path.stat().st_size for path in box.path.iterdir())))
+        rows = pq.read_metadata(scanned.path / "refs.parquet").num_rows
+        tally(Spent(rows=rows, bytes=sum(path.stat().st_size for path in box.path.iterdir())))
     return box, steps
 
 
-def _pictures_fingerprint(job: SourceJob, refs: pl.DataFrame, gathered: Box | None, digests: Digests) -> str:
+def _pictures_fingerprint(job: SourceJob, scanned: Box, gathered: Box | None, digests: Digests) -> str:
     """Digest of every picture byte outside the records: the gathered table, or the files of the folder."""
     if gathered:
         return fingerprint("gathered", gathered.name, file_sha256(gathered.path / "gathered.parquet"))
     root = job.base / job.source.root
-    members = refs.filter(pl.col("kind") == "member")["ref"]
+    members = (ref for ref, _ in read_refs(scanned, "member"))
     found = [file.model_dump(mode="json") for name in members for file in _digest(root, name, digests)]
     return fingerprint("folder", found)
 
@@ -116,7 +115,7 @@ def _convert(job: SourceJob, box: Box, files: tuple[RawFile, ...], scanned: Box,
     """Counts are shards, so that a resumed run shows what it kept."""
     kept = convert.finished_shards(box)
     if not box.done:
-        pictures = gather.load(gathered) if gathered else gather.GatheredByRef()
+        pictures = gather.load(gathered) if gathered else gather.GatheredByRef(box.path)
         mended = gather.repairs(gathered) if gathered else {}
         of = [scanned, gathered] if gathered else [scanned]
         convert.convert(box, job.source, files, job.base, pictures, scanned.index(ScanIndex), mended, of=of)

@@ -1,11 +1,18 @@
-"""What may be emitted no more: `takedown.jsonl` in the store, one act of a person a line, never rewritten by a run."""
+"""What may be emitted no more: the list in `takedown/` of the store.
+
+    takedown/TIME-RANDOM.jsonl    what one command wrote, one act of a person a line
+
+A file is written once and never again, so people on several machines take things down at the same moment and nobody
+writes over anybody. The names give the order; each is later than those that its writer knew, whatever the clocks say.
+"""
 
 import fcntl
 import re
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -16,7 +23,11 @@ from shards.errors import StoreError, UsageError
 from shards.files import fingerprint, write_text
 from shards.store import Store
 
-TAKEDOWN_FILE: Final = "takedown.jsonl"
+TAKEDOWN_FOLDER: Final = "takedown"
+_TIME: Final = "%Y%m%dT%H%M%S.%fZ"
+_STAMP: Final = re.compile(r"\d{8}T\d{6}\.\d{6}Z")
+_DIGITS: Final = 12
+"""Hex digits behind the time in the name of a file: two machines may write in one microsecond."""
 _LOCK: Final = ".takedown.lock"
 
 Kind = Literal["source", "key", "url", "sha256", "pixels"]
@@ -110,14 +121,19 @@ def acts(store: Store) -> list[Act]:
     Raises:
         StoreError: a line that is not understood; nothing is emitted while nobody knows what it takes down.
     """
-    path = store.root / TAKEDOWN_FILE
-    found: list[Act] = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines() if path.is_file() else [], 1):
+    return [act for path in _files(store) for act in _read(path)]
+
+
+def _files(store: Store) -> list[Path]:
+    return sorted((store.root / TAKEDOWN_FOLDER).glob("*.jsonl"))
+
+
+def _read(path: Path) -> Iterator[Act]:
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
         try:
-            found.append(Act.model_validate_json(line))
+            yield Act.model_validate_json(line)
         except ValidationError as error:
             raise StoreError(f"`{path}`, line {number}: no take-down ({complaint(error)}); mend the line") from error
-    return found
 
 
 def standing(store: Store) -> dict[tuple[Kind, str], Act]:
@@ -163,18 +179,26 @@ def take_down(store: Store, targets: Iterable[tuple[Target, str]], *, reason: st
     """
     with _alone(store):
         held = standing(store)
-        now = datetime.now(UTC).replace(microsecond=0)
+        now = datetime.now(UTC)
         fresh: dict[tuple[Kind, str], Act] = {}
         for each, of in targets:
             place = (each.kind, each.value)
             if lift and place not in held:
                 raise UsageError(f"`{each.words}` is not taken down; see `vlmix store takedown`")
             if lift or place not in held:
-                fresh.setdefault(place, _act(each, reason, by, now, of, lift=lift))
+                fresh.setdefault(place, _act(each, reason, by, now.replace(microsecond=0), of, lift=lift))
         if fresh:
-            lines = [act.model_dump_json(exclude_defaults=True) for act in (*acts(store), *fresh.values())]
-            write_text(store.root / TAKEDOWN_FILE, "\n".join(lines) + "\n")
+            lines = [act.model_dump_json(exclude_defaults=True) + "\n" for act in fresh.values()]
+            write_text(_next_file(store, now), "".join(lines))
     return len(fresh)
+
+
+def _next_file(store: Store, now: datetime) -> Path:
+    """Name of a file that stands behind all that are there: a lift is later than what it lifts."""
+    named = [found.group() for path in _files(store) if (found := _STAMP.match(path.name))]
+    last = [datetime.strptime(each, _TIME).replace(tzinfo=UTC) + timedelta(microseconds=1) for each in named[-1:]]
+    stamp = max(now, *last, now).strftime(_TIME)
+    return store.root / TAKEDOWN_FOLDER / f"{stamp}-{uuid.uuid4().hex[:_DIGITS]}.jsonl"
 
 
 def _act(each: Target, reason: str, by: str, at: datetime, of: str, *, lift: bool) -> Act:

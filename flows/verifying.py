@@ -17,6 +17,7 @@ from manifests.order import hash_keys
 from manifests.recipe import Dedup
 from shards.errors import VlmixError
 from shards.files import file_sha256
+from shards.remote import have
 from shards.store import Store
 
 SHARE: Final = 0.001
@@ -94,6 +95,7 @@ def _files(built: Mix) -> list[str]:
     problems = []
     for name, expected in built.manifest.digests.model_dump(exclude_none=True).items():
         path = built.box.path / (EXCLUDED_FILE if name == "excluded" else f"{name}.parquet")
+        have([path])
         found = file_sha256(path) if path.is_file() else "no file"
         if found != expected:
             problems.append(

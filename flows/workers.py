@@ -19,6 +19,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
+from flows.allocators import release_memory
 from flows.attempt import Attempt, attempt, job_words
 from flows.forking import start
 from shards.errors import WorkerError
@@ -51,6 +52,7 @@ class WorkerPool:
 
     def __init__(self, number: int, memory: int) -> None:
         self._memory = memory
+        self._number = number
         self._threads = ThreadPoolExecutor(number, thread_name_prefix="vlmix-worker")
         self._own = threading.local()
         self._workers: list[_Worker] = []
@@ -87,7 +89,7 @@ class WorkerPool:
 
     def _worker(self) -> "_Worker":
         if not hasattr(self._own, "worker"):
-            self._own.worker = _Worker(self._memory)
+            self._own.worker = _Worker(self._memory, max(cores() // self._number, 1))
             self._workers.append(self._own.worker)
         worker: _Worker = self._own.worker
         return worker
@@ -121,8 +123,10 @@ def _errors(futures: Sequence[Future[Any]]) -> list[BaseException]:
 class _Worker:
     """One process at a time, with its end of a pipe; used by one thread, ended by any."""
 
-    def __init__(self, memory: int) -> None:
+    def __init__(self, memory: int, threads: int) -> None:
         self._memory = memory
+        # all threads of all workers are as many as there are cores, each of which would hold memory of its own
+        self._defaults = {"POLARS_MAX_THREADS": str(threads)}
         self._lock = threading.Lock()
         self._process: BaseProcess | None = None
         self._ended = False
@@ -167,7 +171,7 @@ class _Worker:
             if self._process is None or self._process.exitcode is not None:
                 self._connection, theirs = multiprocessing.Pipe()
                 with theirs:
-                    self._process = start(_serve, theirs)
+                    self._process = start(_serve, theirs, self._defaults)
             return self._process
 
     def end(self) -> None:
@@ -200,6 +204,8 @@ def _serve(connection: Connection) -> None:
         while True:
             function, job = connection.recv()
             connection.send(attempt(function, job))
+            del function, job
+            release_memory()
 
 
 def _end_with_parent() -> None:
@@ -207,6 +213,11 @@ def _end_with_parent() -> None:
     if parent is not None:
         wait_for([parent.sentinel])
         os._exit(1)
+
+
+def cores() -> int:
+    """Cores that this process may use; not every system tells them apart from those there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def held_bytes(process: int | None) -> int:

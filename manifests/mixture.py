@@ -1,6 +1,6 @@
 """Scores to mixture: take, decide, drop duplicates, cap, balance, repeat; manifests/account.py counts it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -46,6 +46,9 @@ OUTCOMES: Final = (None, "written", "duplicate", "capped")
 """Outcomes by their code in `Part.outcome`; None for rows that are not kept."""
 WRITTEN, DUPLICATE, CAPPED = 1, 2, 3
 
+_ROWS: Final = 1 << 15
+"""Rows of which all that rules read is in memory at a time. Ours."""
+
 _HELD: Final = {
     "num_turns": pl.col("num_turns"),
     "num_images": pl.col("num_images"),
@@ -54,6 +57,8 @@ _HELD: Final = {
     "characters": pl.col("question_chars").fill_null(0) + pl.col("answer_chars").fill_null(0),
 }
 """What a row holds, as balancing and accounting count it; null counts as 0."""
+
+_SIZES: Final = tuple(dict.fromkeys(name for value in _HELD.values() for name in value.meta.root_names()))
 
 _UNITS: Final = {
     "turns": "num_turns",
@@ -68,8 +73,9 @@ _UNITS: Final = {
 class SourceScores:
     """What a mixture needs of one source.
 
-    `scores` has one row per sample in published order: key, position, every score and its `_state`; `published` counts
-    the rows as published, quarantined ones included. `reading` is how the raw files are read: layout and its options.
+    `scores` has one row per sample in published order: key, position, every score and its `_state`; where they are
+    `stored` they are read from there, and `scores` is empty. `published` counts the rows as published, quarantined ones
+    included. `reading` is how the raw files are read: layout and its options.
     """
 
     name: str
@@ -81,6 +87,21 @@ class SourceScores:
     scores: pl.DataFrame
     revision: str | None = None
     reading: Mapping[str, JsonValue] | None = None
+    stored: pl.LazyFrame | None = None
+
+    def read(self, columns: Iterable[str]) -> pl.DataFrame:
+        """Some columns of the scores."""
+        return self._table(columns).collect()
+
+    def blocks(self, columns: Iterable[str]) -> Iterator[pl.DataFrame]:
+        """The same, some rows after others; nothing where there are none."""
+        table = self._table(columns)
+        for begin in range(0, table.select(pl.len()).collect().item(), _ROWS):
+            yield table.slice(begin, _ROWS).collect()
+
+    def _table(self, columns: Iterable[str]) -> pl.LazyFrame:
+        table = self.scores.lazy() if self.stored is None else self.stored
+        return table.select(list(dict.fromkeys(columns)))
 
 
 Sources = Mapping[str, SourceScores]
@@ -115,7 +136,7 @@ class Mixture:
     def tables(self) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
         """Decisions and ids of one entry after the other, by id; rows in published order."""
         for entry in sorted(self.parts):
-            scores = self.sources[self.source_of[entry]].scores
+            scores = self.sources[self.source_of[entry]].read(["key", "position", *_SIZES])
             yield self._decisions(entry, scores), self._ids(entry, scores)
 
     @property
@@ -168,15 +189,14 @@ class _Kept(NamedTuple):
 
 def columns_of(stage: PlannedStage) -> list[str]:
     """Columns of a source's scores that the mixture of a stage reads."""
-    sizes = [name for value in _HELD.values() for name in value.meta.root_names()]
     ruled = [name for predicate in stage.predicates for name in predicate.columns]
     by = [name for name in (*(entry.take.by for entry in stage.entries), stage.dedup.score) if name]
-    return list(dict.fromkeys(["key", "position", *sizes, *ruled, *by]))
+    return list(dict.fromkeys(["key", "position", *_SIZES, *ruled, *by]))
 
 
 def take_mask(recipe: Recipe, stage: PlannedStage, entry: Entry, source: SourceScores) -> pl.Series:
     """(n,) Boolean: samples of the source that an entry takes."""
-    scores = source.scores
+    scores = source.read(["key", "position", *([entry.take.by] if entry.take.by else [])])
     score = scores[entry.take.by] if entry.take.by else None
     excluded = stage.excluded.get(entry.id, ())
     rows = Rows(scores["key"], scores["position"], source.published, score, excluded)
@@ -205,9 +225,10 @@ def mix(
     kept: dict[str, _Kept] = {}
     for name, entries in _by_source(stage, source_of).items():
         source = sources[name]
+        decided = _decided(source, stage, entries)
         for entry in entries:
             mask = take_mask(recipe, stage, entry, source).to_numpy()
-            verdicts[entry.id] = decide(source.scores, stage.predicates, entry).only(mask)
+            verdicts[entry.id] = decided.pop(entry.id).only(mask)
             kept[entry.id] = _kept(recipe, entry, source, verdicts[entry.id])
     clusters = _clusters(stage, sources, source_of, kept, evidence)
     unique = _without_duplicates(stage, sources, source_of, kept, clusters)
@@ -234,13 +255,20 @@ def _by_source(stage: PlannedStage, source_of: Mapping[str, str]) -> dict[str, l
     return found
 
 
+def _decided(source: SourceScores, stage: PlannedStage, entries: Sequence[Entry]) -> dict[str, Verdicts]:
+    """Verdicts by entry; a rule looks at one row and no other, so that rows may come some after others."""
+    parts: dict[str, list[Verdicts]] = {entry.id: [] for entry in entries}
+    for block in source.blocks(["key", *(name for predicate in stage.predicates for name in predicate.columns)]):
+        for entry in entries:
+            parts[entry.id].append(decide(block, stage.predicates, entry))
+    return {name: Verdicts.join(found) for name, found in parts.items()}
+
+
 def _kept(recipe: Recipe, entry: Entry, source: SourceScores, verdicts: Verdicts) -> _Kept:
     mask = verdicts.kept()
-    held = source.scores.select(value.alias(name) for name, value in _HELD.items())
-    if mask.all():
-        keys = source.scores["key"]
-    else:
-        keys, held = source.scores["key"].filter(pl.Series(mask)), held.filter(mask)
+    scores = source.read(["key", *_SIZES])
+    scores = scores if mask.all() else scores.filter(mask)
+    keys, held = scores["key"], scores.select(value.alias(name) for name, value in _HELD.items())
     return _Kept(np.flatnonzero(mask), hash_keys(keys, seed=recipe.seed, entry=entry.id), held)
 
 
@@ -257,7 +285,7 @@ def _clusters(
         _samples(stage, sources, source_of, kept),
         stage.dedup,
         evidence,
-        lambda name, rows: sources[name].scores["key"].gather(rows),
+        lambda name, rows: sources[name].read(["key"])["key"].gather(rows),
     )
 
 
@@ -268,18 +296,18 @@ def _samples(stage: PlannedStage, sources: Sources, source_of: Mapping[str, str]
     parts = []
     for number, name in enumerate(names):
         places = np.unique(np.concatenate([kept[entry.id].rows for entry in by_source[name]]))
-        parts.append(_rows(number, sources[name].scores, places, stage))
+        parts.append(_rows(number, sources[name], places, stage))
     return Samples.join(names, parts)
 
 
-def _rows(number: int, scores: pl.DataFrame, places: Numbers, stage: PlannedStage) -> Samples:
+def _rows(number: int, source: SourceScores, places: Numbers, stage: PlannedStage) -> Samples:
     """What dedup knows of some samples of a source, which is the only one and has this number."""
     score = stage.dedup.score
+    scores = source.read(["instruction_hash", "text_hash", *([score] if score else [])])
     texts = scores.select(pl.col("instruction_hash", "text_hash").cast(pl.UInt64))[places]
     value = None if score is None else scores[score].gather(places).cast(pl.Float64).fill_null(np.nan).to_numpy()
-    source = np.full(len(places), number, dtype=np.int32)
     instruction, text = (texts[name].to_numpy() for name in texts.columns)
-    return Samples((), source, places, instruction, text, value)
+    return Samples((), np.full(len(places), number, dtype=np.int32), places, instruction, text, value)
 
 
 def _without_duplicates(
@@ -294,7 +322,7 @@ def _without_duplicates(
         return kept
     unique: dict[str, _Kept] = {}
     for name, entries in _by_source(stage, source_of).items():
-        first = ~sources[name].scores["key"].is_in(duplicates.implode()).to_numpy()
+        first = ~sources[name].read(["key"])["key"].is_in(duplicates.implode()).to_numpy()
         unique |= {entry.id: kept[entry.id].where(first[kept[entry.id].rows]) for entry in entries}
     return unique
 
@@ -319,7 +347,7 @@ def _tiles(
     if entry.max_tiles is None:
         return None
     counted = np.zeros(len(times), dtype=np.int32)
-    keys = sources[source].scores["key"].filter(pl.Series(times > 0))
+    keys = sources[source].read(["key"])["key"].filter(pl.Series(times > 0))
     counted[times > 0] = tiles(source, keys, entry.max_tiles).to_numpy()
     return counted
 

@@ -29,6 +29,12 @@ class Verdicts(NamedTuple):
     true: Bits
     unknown: Bits
 
+    @classmethod
+    def join(cls, parts: Sequence["Verdicts"]) -> "Verdicts":
+        """The rows of all parts, in order."""
+        empty = np.empty(0, np.uint8), np.empty(0, np.uint8), np.empty(0, np.uint64), np.empty(0, np.uint64)
+        return cls(*(np.concatenate(column) for column in zip(empty, *parts, strict=True)))
+
     def only(self, taken: npt.NDArray[np.bool_]) -> "Verdicts":
         """The same with rows that are not taken marked so; no rule speaks of them."""
         if taken.all():

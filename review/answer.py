@@ -1,6 +1,11 @@
-"""What one person said about one sample, and the file that keeps it."""
+"""What one person said about one sample, and the files that keep it.
+
+In a folder all write to `answers.jsonl`. At a URL nothing keeps writers on two machines apart, so each working folder
+has a file of its own there, `answers-WRITER.jsonl`, and everybody reads all of them.
+"""
 
 import fcntl
+import heapq
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,9 +15,12 @@ from typing import Annotated, BinaryIO, Final, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from shards.errors import StoreError, VlmixError
-from shards.remote import publish
+from shards.remote import inside, publish
 
 ANSWERS_FILE: Final = "answers.jsonl"
+
+Place = Mapping[str, int]
+"""How far somebody has read: bytes by name of a file; empty for nothing."""
 
 Choice = Literal["keep", "drop", "skip", "undo"]
 """`skip` leaves the item to others; `undo` takes the reviewer's last answer about this item back."""
@@ -47,6 +55,8 @@ class Answer(BaseModel):
 class Journal:
     """The answers of all reviewers in the order in which they came: one JSON document a line, never rewritten.
 
+    Those in several files are in the order of their times, and of each file in its own.
+
     One object may serve several threads, and several processes may write to one folder. It remembers how far it has
     read, so that a long-lived one reads only what others wrote since.
     """
@@ -54,11 +64,13 @@ class Journal:
     folder: Path
     _known: set[tuple[str, str]] = field(default_factory=set, init=False, repr=False, compare=False)
     _seen: tuple[int, int] = field(default=(0, 0), init=False, repr=False, compare=False)  # inode, offset
+    _others: Place = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def path(self) -> Path:
-        """The file; absent before the first answer."""
-        return self.folder / ANSWERS_FILE
+        """The file that is written here; absent before the first answer."""
+        found = inside(self.folder / ANSWERS_FILE)
+        return self.folder / (f"answers-{found[0].writer}.jsonl" if found else ANSWERS_FILE)
 
     def append(self, answers: Iterable[Answer]) -> int:
         """Write answers durably, all or none, and those whose `answer_id` and `item` are there already not again.
@@ -69,14 +81,15 @@ class Journal:
         Raises:
             StoreError: the disk is full or the folder cannot be written, or a line of the file is no answer.
         """
+        path = self.path
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a+b") as handle:
+            with path.open("a+b") as handle:
                 # every call opens the file anew, so the lock holds between threads, too
                 fcntl.flock(handle, fcntl.LOCK_EX)
-                end = self._catch_up(handle)
+                end = self._catch_up(handle, path)
                 fresh = {_act(answer): answer for answer in answers if _act(answer) not in self._known}
-                written = _write(handle.fileno(), self.path, end, fresh.values())
+                written = _write(handle.fileno(), path, end, fresh.values())
                 if not end:
                     _sync_folder(self.folder)
                 self._known |= fresh.keys()
@@ -84,7 +97,7 @@ class Journal:
                 return len(fresh)
         except OSError as error:
             remedy = "free space; the answer is not written, give it again"
-            raise StoreError(f"cannot write `{self.path}`: {error.strerror}; {remedy}") from error
+            raise StoreError(f"cannot write `{path}`: {error.strerror}; {remedy}") from error
 
     def read(self) -> list[Answer]:
         """All answers, the oldest first; a line that a killed process cut is left out.
@@ -92,44 +105,55 @@ class Journal:
         Raises:
             StoreError: a whole line is no answer.
         """
-        return self.read_after(0)[0]
+        return self.read_after({})[0]
 
-    def read_after(self, offset: int) -> tuple[list[Answer], int]:
-        """Answers from a byte of the file on, and the byte to go on from when more are there; begin with 0.
+    def read_after(self, place: Place) -> tuple[list[Answer], Place]:
+        """Answers behind a place, and the place to go on from when more are there; begin with an empty one.
 
         Raises:
             StoreError: a whole line is no answer.
         """
-        if not self.path.is_file():
-            return [], 0
-        with self.path.open("rb") as handle:
-            lines = list(self._lines(handle, offset))
-        return [answer for answer, _ in lines], lines[-1][1] if lines else offset
+        return self._read(sorted(self.folder.glob("answers*.jsonl")), place)
 
-    def _catch_up(self, handle: BinaryIO) -> int:
-        """Learn what is in the file; returns the end of its last whole line."""
+    def _read(self, paths: Iterable[Path], place: Place) -> tuple[list[Answer], Place]:
+        found, ends = [], dict(place)
+        for path in paths:
+            with path.open("rb") as handle:
+                lines = list(_lines(handle, path, place.get(path.name, 0)))
+            found.append([answer for answer, _ in lines])
+            if lines:
+                ends[path.name] = lines[-1][1]
+        return list(heapq.merge(*found, key=lambda answer: answer.at)), ends
+
+    def _catch_up(self, handle: BinaryIO, path: Path) -> int:
+        """Learn what is in the files; returns the end of the last whole line of the one that is written here."""
         inode, offset = self._seen
         status = os.fstat(handle.fileno())
         if status.st_ino != inode or status.st_size < offset:  # another file: somebody mended it by hand
-            self._known, offset = set(), 0
-        for answer, end in self._lines(handle, offset):
+            self._known, self._others, offset = set(), {}, 0
+        told, self._others = self._read(
+            (each for each in self.folder.glob("answers*.jsonl") if each != path), self._others
+        )
+        self._known |= {_act(answer) for answer in told}
+        for answer, end in _lines(handle, path, offset):
             self._known.add(_act(answer))
             offset = end
         return offset
 
-    def _lines(self, handle: BinaryIO, offset: int) -> Iterator[tuple[Answer, int]]:
-        """Answers from a byte on, each with the end of its line."""
-        handle.seek(offset)
-        for line in handle:
-            if not line.endswith(b"\n"):
-                return
-            try:
-                answer = Answer.model_validate_json(line)
-            except ValidationError as error:
-                found, where = error.errors()[0]["msg"], f"`{self.path}`, line {_line_number(self.path, offset)}"
-                raise StoreError(f"{where}: no answer ({found}); mend or remove the line") from error
-            offset += len(line)
-            yield answer, offset
+
+def _lines(handle: BinaryIO, path: Path, offset: int) -> Iterator[tuple[Answer, int]]:
+    """Answers from a byte on, each with the end of its line."""
+    handle.seek(offset)
+    for line in handle:
+        if not line.endswith(b"\n"):
+            return
+        try:
+            answer = Answer.model_validate_json(line)
+        except ValidationError as error:
+            found, where = error.errors()[0]["msg"], f"`{path}`, line {_line_number(path, offset)}"
+            raise StoreError(f"{where}: no answer ({found}); mend or remove the line") from error
+        offset += len(line)
+        yield answer, offset
 
 
 def _sync_folder(folder: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from review.answer import Answer, Journal
+from review.answer import Answer, Journal, Place
 from review.page_filter import Mask
 
 NONE, KEEP, DROP, SKIP = range(4)
@@ -64,7 +64,7 @@ class Answers:
         self._places = {item: place for place, item in enumerate(items)}
         self._seen = seen
         self._journal = journal
-        self._offset = 0
+        self._place: Place = {}
         self._settled: dict[int, str] = {}
         self._reviewers: dict[str, _Reviewer] = {}
         self.lock = RLock()
@@ -77,7 +77,7 @@ class Answers:
             StoreError: a line of the journal is no answer.
         """
         with self.lock:
-            found, self._offset = self._journal.read_after(self._offset)
+            found, self._place = self._journal.read_after(self._place)
             for answer in found:
                 self._take(answer)
 

@@ -21,6 +21,7 @@ _PADDING: Final = 8  # Arrow IPC pads each buffer and each message to this many 
 _DIGITS: Final = 64
 _EXAMPLE_BYTES: Final = 65_521
 _END_OF_BATCHES: Final = struct.pack("<II", 0xFFFFFFFF, 0)
+_BLOCK: Final = struct.Struct("<qi4xq")  # where a batch begins, bytes of its message and of its body
 _TAIL: Final = struct.Struct("<I6s")  # bytes of the footer, magic
 _BATCHES_FIELD: Final = 4 + 2 * 3  # where a footer's vtable says where its fourth field is
 _AHEAD: Final = 16 << 20
@@ -76,7 +77,7 @@ class ArrowFile:
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb", buffering=0)
-        self._blocks: list[bytes] = []
+        self._blocks = bytearray()
         self.size = 0
         """Bytes written."""
         self._begun = 0
@@ -90,11 +91,11 @@ class ArrowFile:
         """Add a batch with one picture: its number, and where its bytes begin."""
         head, size, padded = _head(), _number(len(data)), _padded(len(data))
         body = head.fixed + padded
-        self._blocks.append(struct.pack("<qi4xq", self.size, head.metadata, body))
+        self._blocks += _BLOCK.pack(self.size, head.metadata, body)
         offset = self.size + head.metadata + head.fixed
         numbers = head.to_body, _number(body), head.to_size, size, head.to_sha256, sha256.encode(), head.to_end, size
         self._write(b"".join(numbers), data, bytes(padded - len(data)))
-        return len(self._blocks) - 1, offset
+        return len(self._blocks) // _BLOCK.size - 1, offset
 
     def close(self) -> None:
         """Write the footer."""
@@ -104,7 +105,7 @@ class ArrowFile:
         (field,) = struct.unpack_from("<H", footer, table - back + _BATCHES_FIELD)
         footer += bytes((4 - len(footer)) % _PADDING)  # so that the blocks behind the number of them are aligned
         struct.pack_into("<I", footer, table + field, len(footer) - table - field)
-        footer += struct.pack("<I", len(self._blocks)) + b"".join(self._blocks)
+        footer += struct.pack("<I", len(self._blocks) // _BLOCK.size) + self._blocks
         self._write(_END_OF_BATCHES, footer, _TAIL.pack(len(footer), b"ARROW1"))
         self._file.close()
 

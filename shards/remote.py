@@ -3,26 +3,26 @@
 The folder is an ordinary store with a file `.remote` that names the URL. What is written into a box goes to the URL
 first and gets its name in the folder afterwards, so whatever the folder holds, the URL holds; the index of a box is
 written last at both places, so it means the same at both. A box that the folder lacks is brought when somebody asks
-for it, its picture packs only once they are read often; so is what a lost machine finished of a box. The folder may be
-lost or cut down at any time.
+for it, without its large files: samples and tables of scores come when they are read, see also `shards.columns`, and
+picture packs once they are read often. So is what a lost machine finished of a box. The folder may be lost or cut down
+at any time.
 
 Raw files, downloads and digests of files stay on the machine: they are caches of what the publishers have.
 """
 
+import fcntl
 import os
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+import uuid
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
-from shards.errors import StoreError, UsageError, VlmixError
+from shards.client import ask, file_system
+from shards.errors import StoreError, UsageError
 from shards.temporary import temporary_name
-
-if TYPE_CHECKING:
-    from fsspec import AbstractFileSystem
 
 MARK: Final = ".remote"
 """Name of the file in a working folder that holds the URL."""
@@ -40,24 +40,31 @@ STATE: Final = (
     "review",
     "exports",
     "sources.lock",
-    "takedown.jsonl",
+    "takedown",
     "removed.jsonl",
 )
 """Files outside boxes that may change; brought anew when the store is locked."""
 
 INDEX: Final = "index.json"
+SCORES_FILE: Final = "scores.parquet"
 _PACK: Final = "pictures-*.arrow"
+_LATER: Final = (_PACK, "samples-*.arrow", SCORES_FILE, "report.html")
+"""Files of complete boxes that do not come with them: most of their bytes, which few commands read."""
 
-_EXTRAS: Final = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
-"""Package that a kind of URL needs; `hf://` comes with huggingface_hub."""
+_WRITER: Final = ".writer"
 
-_TRIES: Final = 3
-"""Of each request, on top of what the client itself repeats. Ours."""
+_ONCE: Final = ("takedown",)
+"""Those of them that are written once; more of them come."""
+
+_LARGE: Final = 1_000_000
+"""Bytes from which a file that may change is not brought again if size and time are the same. Times are told by the
+second: a small file may have changed twice in one, and costs little. Ours."""
+
+_SAME_S: Final = 1e-3
+"""Seconds within which two times are one: disks and servers round them."""
 
 _RANGES: Final = 16
 """Pictures read one by one from a pack, before the pack is brought. Ours."""
-
-Answer = TypeVar("Answer")
 
 
 class Entry(NamedTuple):
@@ -77,6 +84,19 @@ class Remote:
     _listed: dict[str, dict[str, Entry]] = field(default_factory=dict)
     _looked: set[str] = field(default_factory=set)
     _read: dict[str, int] = field(default_factory=dict)
+    _writer: str = ""
+
+    @property
+    def writer(self) -> str:
+        """16 hex digits that name this folder, and no other, to who writes beside others at the URL."""
+        if not self._writer:
+            with (self.root / _WRITER).open("a+", encoding="ascii") as handle:
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                handle.seek(0)
+                self._writer = handle.read() or uuid.uuid4().hex[:16]
+                if not handle.tell():
+                    handle.write(self._writer)
+        return self._writer
 
     def entries(self, prefix: str) -> dict[str, Entry]:
         """Files below a prefix by path; listed once, until `forget`."""
@@ -90,9 +110,9 @@ class Remote:
         self._looked.clear()
 
     def bring(self, box: str) -> None:
-        """Have a box in the folder, without its picture packs, as far as it is finished there; looks once.
+        """Have a box in the folder, without its large files, as far as it is finished there; looks once.
 
-        Of a box without an index come the files that a run may go on from.
+        Of a box without an index come the files that a run may go on from, without picture packs.
         """
         if box in self._looked or (self.root / box / INDEX).is_file():
             return
@@ -101,9 +121,10 @@ class Remote:
         growing = f"{box}/{INDEX}" not in found
         if growing:
             found = self._finished_part(box, found)
-        wanted = [found[path] for path in sorted(found, key=_written_last) if not Path(path).match(_PACK)]
+        later = (_PACK,) if growing else _LATER
+        wanted = [path for path in sorted(found, key=_written_last) if not any(map(Path(path).match, later))]
         try:
-            self.download([entry for entry in wanted if not (self.root / entry.path).is_file()])
+            self.download([found[path] for path in wanted if not (self.root / path).is_file()])
         except FileNotFoundError:
             if not growing:
                 raise
@@ -122,6 +143,10 @@ class Remote:
             return found
         return {entry.path: entry for entry in self._list(box) if not entry.path.endswith(".json")} | marks
 
+    def entry(self, path: str) -> Entry | None:
+        """A file of a box as it was listed; None where there is none."""
+        return self.entries(path.rpartition("/")[0].rpartition("/")[0]).get(path)
+
     def bring_indexes(self, prefix: str) -> None:
         """Have every complete box below a prefix such as `runs/demo`, each as old as it is there."""
         for path, entry in sorted(self.entries(prefix).items()):
@@ -133,8 +158,30 @@ class Remote:
 
     def bring_state(self) -> None:
         """Have the files that may change as they are there; what the folder has besides is kept."""
-        for prefix in STATE:
-            self.download(list(self.entries(prefix).values()))
+        there = self._top()
+        found = [entry for name in STATE if name in there for entry in self.entries(name).values()]
+        self.download([entry for entry in found if not self._is_same(entry) and not self._is_own(entry)])
+
+    def _is_same(self, entry: Entry) -> bool:
+        """Whether the folder has a large file, or one that is written once, as it is there, by size and time."""
+        file = self.root / entry.path
+        once = entry.path.partition("/")[0] in _ONCE
+        if (entry.size < _LARGE and not once) or not file.is_file():
+            return False
+        status = file.stat()
+        return status.st_size == entry.size and abs(status.st_mtime - (entry.changed or 0)) < _SAME_S
+
+    def _is_own(self, entry: Entry) -> bool:
+        """Whether nobody else writes a file, and somebody here may do so at this moment."""
+        return self.writer in entry.path and (self.root / entry.path).is_file()
+
+    def _top(self) -> set[str]:
+        """Names of files and folders at the URL itself."""
+        try:
+            found = ask(self.url, "list", lambda: file_system(self.url).ls(self._at(""), detail=False))
+        except FileNotFoundError:
+            return set()
+        return {name.rstrip("/").rpartition("/")[2] for name in found}
 
     def download(self, entries: Sequence[Entry]) -> None:
         """Have these files, each whole or absent; they get the time of change that they have there.
@@ -149,7 +196,7 @@ class Remote:
         try:
             for target in temporary:
                 target.parent.mkdir(parents=True, exist_ok=True)
-            self._ask("read", lambda: self._filesystem().get(sources, [str(target) for target in temporary]))
+            ask(self.url, "read", lambda: file_system(self.url).get(sources, [str(target) for target in temporary]))
             for entry, target in zip(entries, temporary, strict=True):
                 self._place(entry, target)
         finally:
@@ -162,13 +209,28 @@ class Remote:
         if self._read[path] == _RANGES:
             self.download([entry for name, entry in self.entries(path).items() if name == path])
         end = offset + size
-        data: bytes = self._ask("read", lambda: self._filesystem().cat_file(self._at(path), start=offset, end=end))
+        data: bytes = ask(
+            self.url, "read", lambda: file_system(self.url).cat_file(self._at(path), start=offset, end=end)
+        )
         return data
+
+    def read_ranges(self, path: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Ranges of a file, begin and end each, with one request each at the same time."""
+        place, (begins, ends) = self._at(path), zip(*ranges, strict=True)
+
+        def call() -> list[bytes]:
+            places, system = [place] * len(ranges), file_system(self.url)
+            found: list[bytes] = system.cat_ranges(places, list(begins), list(ends), on_error="raise")
+            if any(len(data) != end - begin for data, (begin, end) in zip(found, ranges, strict=True)):
+                raise OSError(f"`{path}` is shorter than it was, or its answer was cut")
+            return found
+
+        return ask(self.url, "read", call)
 
     def read_all(self, path: str) -> bytes | None:
         """A small file; None if it is not there."""
         try:
-            data: bytes = self._ask("read", lambda: self._filesystem().cat_file(self._at(path)))
+            data: bytes = ask(self.url, "read", lambda: file_system(self.url).cat_file(self._at(path)))
         except FileNotFoundError:
             return None
         return data
@@ -177,7 +239,7 @@ class Remote:
         """Write a small file; with `create` only where none is, and False says that one is."""
         mode = "create" if create else "overwrite"
         try:
-            self._ask("write", lambda: self._filesystem().pipe_file(self._at(path), data, mode=mode))
+            ask(self.url, "write", lambda: file_system(self.url).pipe_file(self._at(path), data, mode=mode))
         except FileExistsError:
             return False
         return True
@@ -185,13 +247,13 @@ class Remote:
     def drop(self, path: str) -> None:
         """Remove a file if it is there."""
         with suppress(FileNotFoundError):
-            self._ask("remove", lambda: self._filesystem().rm(self._at(path)))
+            ask(self.url, "remove", lambda: file_system(self.url).rm(self._at(path)))
 
     def drop_all(self, paths: Sequence[str]) -> None:
         """Remove files, as many as a request takes at a time; those that are not there do not matter."""
         if paths:
             with suppress(FileNotFoundError):
-                self._ask("remove", lambda: self._filesystem().rm([self._at(path) for path in paths]))
+                ask(self.url, "remove", lambda: file_system(self.url).rm([self._at(path) for path in paths]))
 
     def upload(self, file: Path, path: str) -> None:
         """Put a file of this machine at a path relative to the store; it appears there whole or not at all.
@@ -199,7 +261,7 @@ class Remote:
         Raises:
             StoreError: it cannot be written.
         """
-        self._ask("write", lambda: self._filesystem().put_file(str(file), self._at(path)))
+        ask(self.url, "write", lambda: file_system(self.url).put_file(str(file), self._at(path)))
 
     def place_of(self, path: str) -> str:
         """URL of a path relative to the store."""
@@ -207,7 +269,7 @@ class Remote:
 
     def _list(self, prefix: str) -> Iterator[Entry]:
         try:
-            found = self._ask("list", lambda: self._filesystem().find(self._at(prefix), detail=True))
+            found = ask(self.url, "list", lambda: file_system(self.url).find(self._at(prefix), detail=True))
         except FileNotFoundError:
             return
         start = len(self._at("").strip("/"))
@@ -228,24 +290,6 @@ class Remote:
         """The path as the file system of the URL wants it."""
         return f"{self.url.partition('://')[2]}/{path}".rstrip("/")
 
-    def _filesystem(self) -> "AbstractFileSystem":
-        return _filesystem(self.url.partition("://")[0], os.getpid())
-
-    def _ask(self, act: str, call: Callable[[], Answer]) -> Answer:
-        """The answer to a request; what may pass is tried again, what may not gets one message."""
-        for tried in range(1, _TRIES + 1):
-            try:
-                return call()
-            except (FileExistsError, VlmixError):
-                raise
-            except Exception as error:  # each client raises errors of its own, and this is the edge to all of them
-                if isinstance(error, FileNotFoundError) and "bucket" not in str(error).lower():
-                    raise
-                if tried == _TRIES or not _passing(error):
-                    said = f"{type(error).__name__}: {error}".rstrip(".")
-                    raise StoreError(f"cannot {act} store `{self.url}`: {said}; {_remedy(error)}") from error
-        raise AssertionError
-
 
 def _lies_in(path: str, box: str) -> bool:
     return path.startswith(f"{box}/")
@@ -254,48 +298,6 @@ def _lies_in(path: str, box: str) -> bool:
 def _written_last(path: str) -> tuple[bool, bool, str]:
     """Key that puts what speaks of other files behind them, and the index last."""
     return path.endswith(f"/{INDEX}"), path.endswith(".json"), path
-
-
-def _passing(error: Exception) -> bool:
-    """Whether a failure may be gone the next time: anything but a refusal of who asks or what is asked for."""
-    refused = isinstance(error, FileNotFoundError | PermissionError | TypeError | ValueError)
-    return not refused and not any(word in _told(error) for word in (*_WHO, *_MAY))
-
-
-_WHO: Final = ("credential", "access key", "invalidaccesskey", "signature", "token has expired")
-_MAY: Final = ("accessdenied", "access denied", "forbidden", "permission")
-
-
-def _told(error: Exception) -> str:
-    return f"{type(error).__name__} {error}".lower()
-
-
-def _remedy(error: Exception) -> str:
-    if any(word in _told(error) for word in _WHO):
-        return "give credentials where the client looks for them (s3: AWS_ACCESS_KEY_ID, a profile or a role)"
-    if isinstance(error, PermissionError) or any(word in _told(error) for word in _MAY):
-        return "ask for the right to list, read and write below this prefix"
-    if isinstance(error, FileNotFoundError):
-        return "make the bucket, or name another with --store"
-    return "what is finished is kept; run again when the store answers"
-
-
-@lru_cache
-def _filesystem(protocol: str, process: int) -> "AbstractFileSystem":
-    """The client of a kind of URL; each process its own, since connections do not survive a fork.
-
-    Raises:
-        UsageError: the package for it is missing, or nobody knows this kind.
-    """
-    import fsspec
-
-    try:
-        return fsspec.filesystem(protocol, use_listings_cache=False, skip_instance_cache=True)
-    except ImportError as error:
-        package = _EXTRAS.get(protocol, "its fsspec package")
-        raise UsageError(f"a store at `{protocol}://` needs `{package}`; pip install {package}") from error
-    except ValueError as error:
-        raise UsageError(f"no kind of store `{protocol}://` is known; use s3, gs, az, hf or a folder") from error
 
 
 @lru_cache
@@ -328,15 +330,23 @@ def attach(root: Path, url: str) -> None:
 
 def publish(file: Path, path: Path) -> None:
     """Send a finished file to where its name `path` stands for, if that lies in the shared part of a working folder."""
-    found = _inside(path.absolute())
+    found = inside(path)
     if found:
         remote, relative = found
         remote.upload(file, relative)
 
 
+def have(files: Sequence[Path]) -> None:
+    """Have files of a store that do not come with their boxes, all at once; those that are nowhere do not matter."""
+    missing = [place for file in files if not file.is_file() and (place := inside(file))]
+    if missing:
+        remote = missing[0][0]
+        remote.download([entry for _, path in missing if (entry := remote.entry(path))])
+
+
 def withdraw(files: Sequence[Path]) -> None:
     """Remove files of one box that a finished file stands in for, at the URL first."""
-    found = _inside(files[0].absolute()) if files else None
+    found = inside(files[0]) if files else None
     if found:
         remote, _ = found
         remote.drop_all([file.absolute().relative_to(remote.root).as_posix() for file in files])
@@ -344,32 +354,12 @@ def withdraw(files: Sequence[Path]) -> None:
         file.unlink(missing_ok=True)
 
 
-def _inside(path: Path) -> tuple[Remote, str] | None:
+def inside(path: Path) -> tuple[Remote, str] | None:
+    """The place behind the working folder that a path lies in, and the path there; None where there is none."""
+    path = path.absolute()
     for folder in path.parents:
         remote = remote_of(folder)
         if remote:
             relative = path.relative_to(folder).as_posix()
             return (remote, relative) if relative.partition("/")[0] in SHARED + STATE else None
     return None
-
-
-def cut_down(root: Path, limit: int) -> int:
-    """Remove complete boxes from a working folder until they take no more than `limit` bytes.
-
-    Those used longest ago go first; the store at the URL keeps them. A folder that is the store itself is left alone.
-
-    Returns:
-        Bytes removed.
-    """
-    if remote_of(root) is None:
-        return 0
-    boxes = [path.parent for kind in SHARED for path in (root / kind).glob(f"*/*/{INDEX}")]
-    sizes = {box: sum(file.stat().st_size for file in box.iterdir()) for box in boxes}
-    left, removed = sum(sizes.values()), 0
-    for box in sorted(boxes, key=lambda box: ((box / INDEX).stat().st_atime_ns, box)):
-        if left - removed <= limit:
-            break
-        (box / INDEX).unlink()
-        shutil.rmtree(box)
-        removed += sizes[box]
-    return removed

@@ -13,9 +13,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shards.errors import StoreError
 from shards.files import write_text
-from shards.remote import INDEX, Remote
+from shards.remote import INDEX, SHARED, Remote, remote_of
 
 REMOVED_FILE: Final = "removed.jsonl"
+
+_BLOCK: Final = 512
+"""Bytes that `st_blocks` counts in, whatever the disk's are: files with holes take less than their size.
+Source: inode(7)."""
 
 
 class Removed(BaseModel):
@@ -85,3 +89,32 @@ def drop_removed(root: Path, remote: Remote) -> int:
             remove_box(root, None, name, ())
             dropped += 1
     return dropped
+
+
+def cut_down(root: Path, limit: int) -> int:
+    """Remove complete boxes from a working folder until they take no more than `limit` bytes.
+
+    Those used longest ago go first; the store at the URL keeps them. A folder that is the store itself is left alone.
+
+    Returns:
+        Bytes removed.
+    """
+    remote = remote_of(root)
+    if remote is None:
+        return 0
+    boxes = [path.parent for kind in SHARED for path in (root / kind).glob(f"*/*/{INDEX}")]
+    sizes = {box: sum(map(_taken, box.iterdir())) for box in boxes}
+    left, removed = sum(sizes.values()), 0
+    for box in sorted(boxes, key=lambda box: ((box / INDEX).stat().st_atime_ns, box)):
+        if left - removed <= limit:
+            break
+        remove_box(root, None, box.relative_to(root).as_posix(), ())
+        removed += sizes[box]
+    if removed:
+        remote.forget()  # what was looked for once is to be brought again
+    return removed
+
+
+def _taken(file: Path) -> int:
+    status = file.stat()
+    return min(status.st_size, status.st_blocks * _BLOCK)

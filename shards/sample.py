@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from shards.files import replacing
 from shards.pack import Image
+from shards.remote import INDEX, have
 from shards.schema import SAMPLE, Role
 
 IMAGE_COLUMNS: Final[SchemaDict] = {
@@ -110,6 +111,7 @@ def read_samples(path: Path, columns: Sequence[str]) -> pl.DataFrame:
 
 def read_table(path: Path, columns: Sequence[str], *, threads: bool = True) -> pa.Table:
     """The same as an Arrow table; without `threads` it may be called in a forked process, where thread pools hang."""
+    have([path])
     fields = [SAMPLE.get_field_index(name) for name in columns]
     options = pa.ipc.IpcReadOptions(included_fields=fields, use_threads=threads)
     with pa.memory_map(str(path)) as source:
@@ -118,6 +120,10 @@ def read_table(path: Path, columns: Sequence[str], *, threads: bool = True) -> p
 
 def read_all(folder: Path, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
     """The named columns of every shard of a finished box, in order."""
+    index = folder / INDEX
+    if index.is_file():
+        shards = len(ShardsIndex.model_validate_json(index.read_bytes()).shards)
+        have([sample_path(folder, number) for number in range(shards)])
     number = 0
     while (path := sample_path(folder, number)).is_file():
         yield read_samples(path, columns)

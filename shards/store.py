@@ -18,7 +18,7 @@
     downloads/SOURCE/FP   files by address                          sources/direct.py
     exports/ID.json       where exports were written                flows/exports.py
     sources.lock          what the first fetch found                sources/lock.py
-    takedown.jsonl        what may be emitted no more; grows        flows/takedowns.py
+    takedown/TIME.jsonl   what may be emitted no more               flows/takedowns.py
     removed.jsonl         boxes that were removed                   shards/removed.py
 
 A box is done when its `index.json` exists; that file is written last, and names the boxes that it was made from.
@@ -74,8 +74,9 @@ class Box:
 
     @property
     def done(self) -> bool:
-        """Whether the box is complete."""
-        return (self.path / INDEX).is_file()
+        """Whether the box is complete; nothing of it is brought to say so."""
+        index, remote = f"{self.name}/{INDEX}", remote_of(self.store)
+        return (self.store / index).is_file() or (remote is not None and remote.entry(index) is not None)
 
     def index(self, model: type[Index]) -> Index:
         """What the box says about itself; the box must be done."""

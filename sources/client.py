@@ -8,7 +8,7 @@ Lasting reasons: `download_NNN` (HTTP status), `download_bad_url`, `download_ref
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,36 +19,10 @@ import httpx
 from shards.errors import PictureError
 from sources.address import BAD_URL, REDIRECTS, checked, pinned, public_addresses
 from sources.body import decoded, write_body
-from sources.gather import MAX_PICTURE_BYTES
+from sources.policy import FetchPolicy
 from sources.transfer import PASSING
 
 _CONNECTION: Final = (httpx.TransportError, ConnectionError)  # no `OSError`: a full disk is no failure of a server
-
-
-@dataclass(frozen=True, slots=True)
-class FetchPolicy:
-    """Bounds of a download; times are in seconds.
-
-    `resolve` maps a host name to `address:port`, as curl's --resolve does; that, and a host name in `private` (lower
-    case), are the ways to reach a loopback or private address. A server may be silent for `timeout`; all requests and
-    waits for one URL take `deadline` at most, however slowly bytes drip in. Waits double from `backoff`, or are what
-    `Retry-After` says, up to `max_wait`.
-    `max_bytes` bounds one picture, after content decoding. `give_up` writes URLs down as `download_failed` that failed
-    in passing after all retries; without it such a URL stops the source.
-    """
-
-    concurrency: int = 64
-    per_host: int = 8
-    timeout: float = 20.0
-    deadline: float = 120.0
-    retries: int = 3
-    backoff: float = 0.5
-    max_wait: float = 30.0
-    max_redirects: int = 5
-    max_bytes: int = MAX_PICTURE_BYTES
-    give_up: bool = False
-    resolve: Mapping[str, str] = field(default_factory=dict)
-    private: frozenset[str] = frozenset()
 
 
 class Reply(NamedTuple):

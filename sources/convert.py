@@ -29,7 +29,8 @@ from shards.sample import (
 )
 from shards.schema import IMAGE_MARKER, QUARANTINE, VIDEO_MARKER
 from shards.store import Box, Store
-from sources.gather import MAX_PICTURE_BYTES, Gathered, GatheredByRef, refer
+from sources.gather import Gathered, GatheredByRef, refer
+from sources.member import MAX_PICTURE_BYTES
 from sources.places import Places
 from sources.raw import RawFile, picture_file
 from sources.record import Defect, Embedded, Member, PictureRef, Record
@@ -259,7 +260,7 @@ def finished_shards(box: Box) -> int:
 def _stored(box: Box, shards: int) -> Places:
     """Pictures in the packs of finished shards, by SHA-256."""
     groups = (read_samples(sample_path(box.path, number), ["images"])["images"] for number in range(shards))
-    places = Places()
+    places = Places(box.path)
     places.update(_own(box, (Image(**image) for shard in groups for group in shard for image in group)))
     return places
 

@@ -14,9 +14,10 @@ from typing import Final
 from shards.errors import SourceError, StoreError
 from shards.pack import PackWriter
 from shards.store import Box
-from sources.client import Client, FetchPolicy, Reply
+from sources.client import Client, Reply
 from sources.gather import Gathered, finish, read_rows, store_picture, write_rows
 from sources.places import Places
+from sources.policy import FetchPolicy
 from sources.spec import Source
 from sources.spool import Spool
 
@@ -102,7 +103,7 @@ async def _fill(spool: Spool, refs: Sequence[Ref], client: Client, give_up: bool
 
 
 def _write_chunk(box: Box, number: int, refs: Sequence[Ref], spool: Spool) -> None:
-    rows, seen = list[Gathered](), Places()
+    rows, seen = list[Gathered](), Places(box.path)
     with PackWriter(box.store, box.name, f"pictures-{number:05d}") as packs:
         for position, (url, _) in enumerate(refs):
             reply = spool.replies[position]

@@ -1,27 +1,26 @@
 """Pictures that lie outside the records: downloads and archives, gathered once into packs or referenced in place."""
 
 import hashlib
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Final, NamedTuple
 
 import polars as pl
 from pydantic import BaseModel
 
 from shards.errors import PictureError
-from shards.files import write_table
 from shards.pack import Image, PackWriter, mirror_pack
 from shards.picture import inspect
 from shards.sample import IMAGE_COLUMNS
 from shards.store import Box
 from sources import archive
-from sources.archive import Member
+from sources.member import Member, leaves
 from sources.places import Places
 from sources.raw import RawFile
+from sources.scratch import ROWS, read_frames, scratch, write_frames
 from sources.spec import Source
 
 GATHERED = {
@@ -31,12 +30,6 @@ GATHERED = {
     **IMAGE_COLUMNS,
 }
 """One row per reference: either a reason or the IMAGE fields."""
-
-_ROWS: Final = 1 << 13
-"""Rows that are handled as objects at a time."""
-
-MAX_PICTURE_BYTES = archive.MAX_PICTURE_BYTES
-"""Bytes of one encoded picture above which it is refused."""
 
 
 class GatherIndex(BaseModel):
@@ -69,10 +62,10 @@ class Gathered(NamedTuple):
 
 
 class GatheredByRef:
-    """What became of references, looked up by them; pictures are kept as in `Places`."""
+    """What became of references, looked up by them; pictures are kept as in `Places`, with a file in the folder."""
 
-    def __init__(self) -> None:
-        self._places = Places()
+    def __init__(self, folder: Path) -> None:
+        self._places = Places(folder)
         self._lost: dict[str, Gathered] = {}
 
     def add(self, row: Gathered) -> None:
@@ -110,28 +103,26 @@ def finish(box: Box, rows: Iterable[Gathered]) -> None:
 
 
 def _write(box: Box, rows: Iterable[Gathered]) -> dict[str, int]:
-    frame = write_rows(box.path / "gathered.parquet", rows)
-    return dict(frame.group_by(pl.col("reason").fill_null("ok")).len().sort("reason").iter_rows())
+    return dict(sorted(write_rows(box.path / "gathered.parquet", rows).items()))
 
 
-def write_rows(path: Path, rows: Iterable[Gathered]) -> pl.DataFrame:
-    """Write a table of gathered pictures, in the order given."""
-    parts = [pl.DataFrame([row.row() for row in part], GATHERED, orient="row") for part in _in_parts(rows)]
-    frame = pl.concat(parts) if parts else pl.DataFrame(schema=GATHERED)
-    write_table(path, frame)
-    return frame
+def write_rows(path: Path, rows: Iterable[Gathered]) -> Counter[str]:
+    """Write a table of gathered pictures, in the order given; returns how many have which outcome."""
+    outcomes: Counter[str] = Counter()
 
+    def frames() -> Iterator[pl.DataFrame]:
+        left = iter(rows)
+        while part := list(islice(left, ROWS)):  # rows as objects take ten times the memory of rows in a frame
+            outcomes.update("ok" if row.image else row.reason for row in part)
+            yield pl.DataFrame([row.row() for row in part], GATHERED, orient="row")
 
-def _in_parts(rows: Iterable[Gathered]) -> Iterator[list[Gathered]]:
-    """Rows as objects take ten times the memory of rows in a frame."""
-    left = iter(rows)
-    while part := list(islice(left, _ROWS)):
-        yield part
+    write_frames(path, pl.Schema(GATHERED), frames())
+    return outcomes
 
 
 def load(box: Box) -> GatheredByRef:
     """The gathered pictures of a box by reference."""
-    found = GatheredByRef()
+    found = GatheredByRef(box.path)
     for row in read_rows(box.path / "gathered.parquet"):
         found.add(row)
     return found
@@ -145,8 +136,8 @@ def repairs(box: Box) -> dict[str, int]:
 
 def read_rows(path: Path) -> Iterator[Gathered]:
     """Rows of a table of gathered pictures, in order."""
-    for part in pl.read_parquet(path).iter_slices(_ROWS):
-        yield from map(_gathered, part.iter_rows())
+    for frame in read_frames(path):
+        yield from map(_gathered, frame.iter_rows())
 
 
 def _gathered(row: tuple[str, ...]) -> Gathered:
@@ -154,7 +145,7 @@ def _gathered(row: tuple[str, ...]) -> Gathered:
     return Gathered(ref, None, reason, message) if reason else Gathered(ref, Image._make(image))
 
 
-def unpack(box: Box, source: Source, files: tuple[RawFile, ...], wanted: set[str]) -> None:
+def unpack(box: Box, source: Source, files: tuple[RawFile, ...], wanted: Iterable[str]) -> None:
     """Stream the archives of a source once and gather every member that a record refers to.
 
     A record's path means the member of that name, or else the only one whose path ends with it or that it ends with,
@@ -164,52 +155,54 @@ def unpack(box: Box, source: Source, files: tuple[RawFile, ...], wanted: set[str
     Raises:
         SourceError: an archive is damaged or ends early.
     """
-    found = _Found(wanted)
-    seen = Places()
-    with PackWriter(box.store, box.name, "pictures") as packs:
-        for member in archive.members(source.name, files):
-            if not found.needs(member):
-                continue
-            if member.data is None:
-                row = Gathered(member.name, None, member.reason, member.message)
-            elif source.pictures == "reference" and member.offset is not None:
-                row = refer(source, member.name, member.data, member.file, member.offset)
-            else:
-                row = store_picture(packs, member.name, member.data, seen)
-            found.held.add(row)
-    suffixed = found.suffixed()
-    rows = (found.row(ref, suffixed.get(ref, ref)) for ref in sorted(wanted))
-    used = {name for name in (*wanted, *suffixed.values()) if name in found.readable}
-    index = GatherIndex(
-        outcomes=_write(box, rows),
-        unused=found.members - len(used),
-        refused=dict(sorted(found.refused.items())),
-        matched_by_suffix=len(suffixed),
-    )
-    box.finish(index)
+    with scratch(box.path / "gathered.parquet", *_TABLES) as database:
+        found = _Found(database, wanted, box.path)
+        seen = Places(box.path)
+        with PackWriter(box.store, box.name, "pictures") as packs:
+            for member in archive.members(source.name, files):
+                if not found.needs(member):
+                    continue
+                if member.data is None:
+                    row = Gathered(member.name, None, member.reason, member.message)
+                elif source.pictures == "reference" and member.offset is not None:
+                    row = refer(source, member.name, member.data, member.file, member.offset)
+                else:
+                    row = store_picture(packs, member.name, member.data, seen)
+                found.held.add(row)
+        suffixed, used = found.settle()
+        outcomes = _write(box, found.rows())
+    refused = dict(sorted(found.refused.items()))
+    box.finish(GatherIndex(outcomes=outcomes, unused=found.members - used, refused=refused, matched_by_suffix=suffixed))
 
 
-@dataclass(slots=True)
+_TABLES: Final = (
+    "refs (ref text primary key, first text, second text)",  # members under a longer or shorter path, in their order
+    "endings (backwards text primary key)",  # references that lead nowhere else, from their last character on
+    "meant (member text primary key, ref text, refs int)",  # the reference that a member under another path may mean
+)
+
+
 class _Found:
     """What members of an archive mean to records, learnt one by one; in the end their order makes no difference."""
 
-    wanted: set[str]
-    held: GatheredByRef = field(default_factory=GatheredByRef)
-    """By member name: what became of the members that a record may refer to."""
-    readable: set[str] = field(default_factory=set)
-    """Names in `held` that were not refused."""
-    members: int = 0
-    """Members that were not refused."""
-    refused: Counter[str] = field(default_factory=Counter)
-    _fits: dict[str, list[str]] = field(default_factory=dict)
-    """By reference: the first two names, in their order, of members under a longer or shorter path."""
-    _backwards: list[str] = field(default_factory=list)
-    _depth: int = 0
-
-    def __post_init__(self) -> None:
-        inside = [ref for ref in self.wanted if not archive.leaves(ref)]
-        self._backwards = sorted(ref[::-1] for ref in inside)
-        self._depth = max((ref.count("/") for ref in inside), default=0)
+    def __init__(self, database: Connection, wanted: Iterable[str], folder: Path) -> None:
+        self._database = database
+        self._depth = 0
+        left = iter(wanted)
+        while refs := list(islice(left, ROWS)):
+            database.executemany("insert or ignore into refs values (?, null, null)", ((ref,) for ref in refs))
+            inside = [ref for ref in refs if not leaves(ref)]
+            database.executemany("insert or ignore into endings values (?)", sorted((ref[::-1],) for ref in inside))
+            self._depth = max(self._depth, *(ref.count("/") for ref in inside), 0)
+        self.held = GatheredByRef(folder)
+        """By member name: what became of the members that a record may refer to."""
+        self.members = 0
+        """Members that were not refused."""
+        self.refused: Counter[str] = Counter()
+        self._barred: set[str] = set()
+        """Names in `held` that were refused."""
+        self._used = 0
+        """Names in `held` that are references themselves, and were not refused."""
 
     def needs(self, member: Member) -> bool:
         """Count a member; whether a record may refer to it, as far as can be known."""
@@ -220,46 +213,77 @@ class _Found:
             self.refused[member.reason] += 1
         else:
             self.members += 1
-        needed = member.name in self.wanted
-        for ref in [] if archive.leaves(member.name) else self._related(member.name):
-            fits = self._fits.get(ref, [])
-            needed = needed or (not fits and ref not in self.held)
-            self._fits[ref] = sorted({*fits, member.name})[:2]
-        if needed and member.data is not None:
-            self.readable.add(member.name)
+        same, others = self._related(member.name)
+        needed = same
+        for ref, *fits in others:
+            needed = needed or (fits[0] is None and ref not in self.held)
+            self._fit(ref, sorted({member.name, *(fit for fit in fits if fit is not None)}))
+        if needed and member.data is None:
+            self._barred.add(member.name)
+        elif same:
+            self._used += 1
         return needed
 
-    def _related(self, name: str) -> list[str]:
-        """References that the name ends with, and those that end with it."""
+    def _fit(self, ref: str, fits: list[str]) -> None:
+        first, second = (*fits, None)[:2]
+        self._database.execute("update refs set first = ?, second = ? where ref = ?", (first, second, ref))
+
+    def _related(self, name: str) -> tuple[bool, list[tuple[str, str | None, str | None]]]:
+        """Whether the name is a reference; rows of those that it ends with, and of those that end with it."""
         parts = name.split("/")
-        first = max(1, len(parts) - 1 - self._depth)
-        found = [ref for at in range(first, len(parts)) if (ref := "/".join(parts[at:])) in self.wanted]
-        ending = f"/{name}"[::-1]
-        at = bisect_left(self._backwards, ending)
-        while at < len(self._backwards) and self._backwards[at].startswith(ending):
-            found.append(self._backwards[at][::-1])
-            at += 1
+        first = len(parts) if leaves(name) else max(1, len(parts) - 1 - self._depth)
+        names = [name, *("/".join(parts[at:]) for at in range(first, len(parts)))]
+        names += [] if leaves(name) else self._longer(name)
+        found = [row for ref in names for row in self._database.execute("select * from refs where ref = ?", (ref,))]
+        same = bool(found) and found[0][0] == name
+        return same, found[1:] if same else found
+
+    def _longer(self, name: str) -> list[str]:
+        """References that end with the name and are longer."""
+        ending, found = f"/{name}"[::-1], []
+        query = "select backwards from endings where backwards >= ? order by backwards"
+        for (backwards,) in self._database.execute(query, (ending,)):
+            if not backwards.startswith(ending):
+                break
+            found.append(backwards[::-1])
         return found
 
-    def suffixed(self) -> dict[str, str]:
-        """Member of each reference that no member is called by, where one alone fits and fits no other reference."""
-        single = {ref: fits[0] for ref, fits in self._fits.items() if len(fits) == 1 and ref not in self.held}
-        claims = Counter(single.values())
-        return {ref: name for ref, name in single.items() if claims[name] == 1 and name not in self.wanted}
+    def settle(self) -> tuple[int, int]:
+        """References that a member under another path is meant by, and members that are meant by any.
 
-    def row(self, ref: str, name: str) -> Gathered:
-        """What became of a reference that means the member `name`."""
+        That is where no member is called like the reference, one alone fits, and fits no other reference.
+        """
+        claim = "insert into meant values (?, ?, 1) on conflict do update set refs = refs + 1"
+        single = self._database.execute("select ref, first from refs where first is not null and second is null")
+        for ref, member in single:
+            if ref not in self.held:
+                self._database.execute(claim, (member, ref))
+        self._database.execute("delete from meant where refs > 1 or member in (select ref from refs)")
+        ((suffixed,),) = self._database.execute("select count(*) from meant")
+        members = self._database.execute("select member from meant")
+        return suffixed, self._used + sum(member not in self._barred for (member,) in members)
+
+    def rows(self) -> Iterator[Gathered]:
+        """What became of each reference, in their order, once all is settled."""
+        query = """
+            select refs.*, member from refs
+            left join meant on member = first and meant.ref = refs.ref
+            order by refs.ref
+        """
+        for ref, first, second, member in self._database.execute(query):
+            yield self._row(ref, first, second, member or ref)
+
+    def _row(self, ref: str, first: str | None, second: str | None, name: str) -> Gathered:
         held = self.held.get(name)
         if held:
             return held._replace(ref=ref)
-        if archive.leaves(ref):
+        if leaves(ref):
             return Gathered(ref, None, "unsafe_path", f"`{ref}` leads out of the archive")
-        fits = self._fits.get(ref, [])
         why = "no member of this name in the archive; check `archive`"
-        if len(fits) == 1:
-            why = f"ambiguous: `{fits[0]}` in the archive fits the paths of several records"
-        elif fits:
-            why = f"ambiguous: `{fits[0]}` and `{fits[1]}` in the archive both fit"
+        if second is not None:
+            why = f"ambiguous: `{first}` and `{second}` in the archive both fit"
+        elif first is not None:
+            why = f"ambiguous: `{first}` in the archive fits the paths of several records"
         return Gathered(ref, None, "picture_missing", why)
 
 

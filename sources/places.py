@@ -1,15 +1,21 @@
-"""Where pictures lie, looked up by a name: some 100 bytes a picture where a dictionary of objects needs 1,000.
+"""Where pictures lie, looked up by a name: 12 bytes a picture in memory where a dictionary of objects needs 1,000.
 
-A source may have tens of millions of pictures, and one process reads it.
+A source may have tens of millions of pictures, and one process reads it. What is known of a picture, 84 bytes, lies in
+a file without a name, which is gone with the process.
 """
 
 import hashlib
+import os
+import tempfile
+import weakref
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from shards.disk import writing
 from shards.pack import Image
 
 _FRESH: Final = 4096
@@ -43,12 +49,19 @@ class _Run(NamedTuple):
 class Places:
     """Pictures by name, to be added and looked up; names are remembered by 128 bits of their BLAKE2.
 
-    The index is a few sorted runs, each more than twice as long as the next, so that adding stays cheap.
+    The index is a few sorted runs, each more than twice as long as the next, so that adding stays cheap. The folder is
+    where the file is made, once there are more than `_FRESH`.
+
+    Raises:
+        StoreError: while pictures are added; the disk is full, or the folder cannot be written.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._fresh: dict[str, Image] = {}
-        self._packed: list[npt.NDArray[np.void]] = []
+        self._packed = 0
+        """Pictures in the file, which is open while there are any."""
+        self._file = -1
         self._runs: list[_Run] = []
         self._words: list[str] = []
         """Names of packs and formats, by number."""
@@ -56,7 +69,7 @@ class Places:
 
     def __len__(self) -> int:
         """Pictures added."""
-        return len(self._packed) * _FRESH + len(self._fresh)
+        return self._packed + len(self._fresh)
 
     def __setitem__(self, name: str, image: Image) -> None:
         """Add a picture under a name that has none yet."""
@@ -100,13 +113,13 @@ class Places:
             at = int(run.digests.searchsorted(first))
             while at < len(run.digests) and run.digests[at] == first:
                 place = int(run.places[at])
-                if self._packed[place // _FRESH]["second"][place % _FRESH] == second:
+                if self._fixed(place)["second"] == second:
                     return place
                 at += 1
         return None
 
     def _image(self, place: int) -> Image:
-        fixed = self._packed[place // _FRESH][place % _FRESH]
+        fixed = self._fixed(place)
         row = int(fixed["row"])
         return Image(
             sha256=fixed["sha256"].tobytes().hex(),
@@ -118,6 +131,11 @@ class Places:
             height=int(fixed["height"]),
             format=self._words[fixed["format"]],
         )
+
+    def _fixed(self, place: int) -> np.void:
+        size = _FIXED.itemsize
+        found: np.void = np.frombuffer(os.pread(self._file, size, place * size), _FIXED)[0]
+        return found
 
     def _pack(self) -> None:
         images = list(self._fresh.values())
@@ -132,8 +150,19 @@ class Places:
         fixed["pack"] = [self._word(image.pack) for image in images]
         fixed["format"] = [self._word(image.format) for image in images]
         self._index(digests[:, 0], len(self))
-        self._packed.append(fixed)
+        with writing(self._folder):
+            self._append(fixed.tobytes())
+        self._packed += _FRESH
         self._fresh = {}
+
+    def _append(self, data: bytes) -> None:
+        if not self._packed:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self._folder, prefix=".", suffix=".tmp") as file:
+                self._file = os.dup(file.fileno())
+            weakref.finalize(self, os.close, self._file)
+        with open(self._file, "ab", closefd=False) as file:
+            file.write(data)
 
     def _word(self, word: str) -> int:
         number = self._numbers.setdefault(word, len(self._words))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Final
 
 import numpy as np
@@ -10,19 +11,20 @@ import polars as pl
 from pydantic import BaseModel
 
 from shards.errors import CatalogError
-from shards.files import fingerprint, write_table
+from shards.files import fingerprint
 from shards.store import Box, Store
 from sources.layouts import LAYOUTS, PAIRED, WHOLE_FILE
 from sources.layouts.parquet import skimming
 from sources.raw import PICTURE_FOLDER, RawContent, RawFile, natural
 from sources.record import NOT_OF_SOURCE, Defect, Layout, Member, PictureRef, Record, Url
+from sources.scratch import ROWS, read_frames, scratch, write_frames
 from sources.spec import Source
 
-_FRESH: Final = 1 << 13
-"""References that are kept as objects before they become rows of a frame, a tenth of the size."""
 _DIGEST: Final = 16
 _LONGEST: Final = 0xD7FF
 """Digits that are told apart by number: what follows is no character of its own."""
+
+_TABLE: Final = "refs (kind text, sortable text, ref text, sha256 text, primary key (kind, sortable, ref))"
 
 REFS = {"kind": pl.String, "ref": pl.String, "sha256": pl.String}
 
@@ -99,9 +101,10 @@ def scan_box(store: Store, source: Source, raw: list[RawContent]) -> Box:
 
 def scan(box: Box, source: Source, files: tuple[RawFile, ...], raw: list[RawContent]) -> None:
     """Read every record once and write `refs.parquet` (kind, ref, sha256) with the distinct picture references."""
-    refs, names = _Refs(), _Names()
+    names, path = _Names(), box.path / "refs.parquet"
     items, others, rows = 0, 0, -1
-    with skimming():
+    with scratch(path, _TABLE) as database, skimming():
+        refs = _Refs(database)
         for _, row, item in _read_shared(source, files):
             rows = row
             if _is_foreign(item):
@@ -111,7 +114,7 @@ def scan(box: Box, source: Source, files: tuple[RawFile, ...], raw: list[RawCont
             if isinstance(item, Record):
                 names.add(item)
                 refs.add(item.pictures)
-    write_table(box.path / "refs.parquet", refs.table())
+        write_frames(path, pl.Schema(REFS), refs.frames())
     named = items > 0 and names.all_differ()
     box.finish(ScanIndex(raw=raw, raw_rows=rows + 1 - others, items=items, named=named, others=others))
 
@@ -132,34 +135,44 @@ class _Names:
 
     def all_differ(self) -> bool:
         """What it is about."""
+        if self._lacking:
+            return False
         halves = np.frombuffer(self._digests, np.uint64).reshape(-1, 2)
-        frame = pl.DataFrame({"first": halves[:, 0], "second": halves[:, 1]})
-        return not self._lacking and frame.n_unique() == frame.height
+        first = np.sort(halves[:, 0])
+        repeated = halves[np.isin(halves[:, 0], first[1:][first[1:] == first[:-1]])]  # nearly always none
+        return len(np.unique(repeated, axis=0)) == len(repeated)
 
 
 class _Refs:
-    """Distinct references; those met since the last packing are objects, the others rows of frames."""
+    """Distinct references, those met since the last packing in memory, the others in natural order on the disk."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: Connection) -> None:
+        self._database = database
         self._fresh: dict[tuple[str, str], str] = {}
-        self._packed: list[pl.DataFrame] = []
 
     def add(self, pictures: tuple[PictureRef, ...]) -> None:
         """The references of the next record."""
         self._fresh.update(_refs(pictures))
-        if len(self._fresh) >= _FRESH:
+        if len(self._fresh) >= ROWS:
             self._pack()
 
     def _pack(self) -> None:
-        rows = [(kind, ref, sha256 or None, _sortable(ref)) for (kind, ref), sha256 in self._fresh.items()]
-        self._packed.append(pl.DataFrame(rows, {**REFS, "order": pl.String}, orient="row"))
+        rows = sorted((kind, _sortable(ref), ref, sha256 or None) for (kind, ref), sha256 in self._fresh.items())
+        self._database.executemany("insert or replace into refs values (?, ?, ?, ?)", rows)
         self._fresh = {}
 
-    def table(self) -> pl.DataFrame:
-        """All references in natural order, in the columns of `REFS`."""
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """All references in natural order, in the columns of `REFS`, some at a time."""
         self._pack()
-        distinct = pl.concat(self._packed).unique(["kind", "ref"], keep="last", maintain_order=True)
-        return distinct.sort("kind", "order", "ref").select(list(REFS))
+        rows = self._database.execute("select kind, ref, sha256 from refs order by kind, sortable, ref")
+        while part := rows.fetchmany(ROWS):
+            yield pl.DataFrame(part, REFS, orient="row")
+
+
+def read_refs(box: Box, kind: str) -> Iterator[tuple[str, str | None]]:
+    """References of one kind, `member` or `url`, in natural order, each with its SHA-256 where it is known."""
+    for frame in read_frames(box.path / "refs.parquet"):
+        yield from frame.filter(pl.col("kind") == kind).select("ref", "sha256").iter_rows()
 
 
 def _sortable(name: str) -> str:

@@ -1,6 +1,6 @@
 """A server that speaks S3 (moto's) in a process of its own; it may have the bad days that real ones have.
 
-It counts the bytes of files that it sends, and may ask who somebody is, and what that one may do.
+It counts requests, and the bytes of files that it sends, and may ask who somebody is, and what that one may do.
 """
 
 import itertools
@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,6 +50,10 @@ class S3:
     def sent(self) -> int:
         """Bytes of answers to requests for files so far."""
         return int(self._ask("GET", f"{CONTROL}/sent"))
+
+    def asked(self, of: str) -> int:
+        """Requests of a kind so far, those that got a fault, too."""
+        return int(self._ask("GET", f"{CONTROL}/asked/{of}"))
 
     def person(self, name: str, may: Sequence[str] = ()) -> dict[str, str]:
         """Somebody whom the server knows, and their credentials; takes two requests, and one for what they `may`."""
@@ -118,13 +123,14 @@ class Faulty:
 
     def __init__(self, app: Any) -> None:
         self._app, self._fault, self._every, self._of = app, "", 0, ""
-        self._number, self._sent = itertools.count(), 0
+        self._number, self._sent, self._asked = itertools.count(), 0, Counter[str]()
 
     def __call__(self, about: Mapping[str, Any], begin: Any) -> Iterable[bytes]:
         if about["PATH_INFO"].startswith(CONTROL):
             begin("200 OK", [])
             return [self._told(about["PATH_INFO"].split("/")[2:])]
         kind = _kind(about)
+        self._asked[kind] += 1
         if not self._every or self._of not in ("-", kind) or next(self._number) % self._every != self._every - 1:
             return self._counted(kind, self._app(about, begin))
         if self._fault == "cut":
@@ -135,6 +141,8 @@ class Faulty:
         return [f"<Error><Code>{code}</Code><Message>please wait</Message></Error>".encode()]
 
     def _told(self, words: list[str]) -> bytes:
+        if words[0] == "asked":
+            return str(self._asked[words[1]]).encode()
         if words != ["sent"]:
             self._fault, every, self._of = words
             self._every, self._number = int(every), itertools.count()

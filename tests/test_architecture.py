@@ -27,7 +27,7 @@ NETWORK = {
 }
 NETWORK_MODULES = {
     *("sources/address.py", "sources/body.py", "sources/client.py", "sources/origin.py", "sources/repository.py"),
-    *("shards/pack.py", "shards/remote.py", "flows/demo/server.py"),
+    *("shards/pack.py", "shards/client.py", "flows/demo/server.py"),
     *("filters/judges/http.py", "review/server.py"),
     *("flows/ray_runner.py", "flows/doctor_recipe.py", "flows/doctor_prefect.py", "flows/prefect_artifacts.py"),
 }

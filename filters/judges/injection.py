@@ -213,7 +213,7 @@ def _hinted(texts: Texts) -> npt.NDArray[np.bool_]:
     from filters.spotting import count
 
     messages = np.arange(len(texts.role) + 1)
-    present = count(texts.codes, texts.starts, messages[:-1], messages, _spotter()) > 0
+    present = count(texts.codes, texts.starts, messages[:-1], messages, spotter()) > 0
     groups = {group: label for label, group in enumerate(_groups())}
     found = np.zeros(len(texts.role), dtype=np.bool_)
     for needs in _NEEDS:
@@ -226,7 +226,8 @@ def _groups() -> list[tuple[str, ...]]:
 
 
 @cache
-def _spotter() -> "Spotter":
+def spotter() -> "Spotter":
+    """What finds the phrases that an injection needs."""
     from filters.spotting import build
 
     return build(_groups())

@@ -2,12 +2,16 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
+from flows.report.blocks import Table, blocks
 from flows.report.number import short
 from manifests.recipe import Rule
 from shards.schema import STATE_SUFFIX, VERDICTS
@@ -16,6 +20,7 @@ NUM_BINS: Final = 40
 NUM_LOG_BINS: Final = 24
 NUM_CATEGORIES: Final = 8
 VERDICT_ORDER: Final = tuple(name for name in VERDICTS if name != "not_taken")
+_VERDICT: Final = pl.Enum(VERDICTS)
 NOT_DRAWN: Final = frozenset({"phash"})
 """Scores that are names for something, not amounts of it."""
 
@@ -29,6 +34,8 @@ _WHOLE_NUMBERS: Final = 30
 _SHARE_IN_RANGE: Final = 0.995
 _STRETCH: Final = 1.5  # how much longer an axis may get so that no row lies beyond it
 _ROOM: Final = 0.15  # share of the range that stays free above a threshold
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,45 +135,107 @@ def mentioned(rules: Sequence[Rule], columns: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in dict.fromkeys(names) if name in columns and name not in NOT_DRAWN)
 
 
-def distributions(
-    decisions: pl.DataFrame, scores: pl.DataFrame | pl.LazyFrame, rules: Sequence[Rule]
-) -> tuple[Distribution, ...]:
-    """The spread of every score that a rule reads, over the rows that were taken; one score is in memory at a time."""
+def distributions(decisions: Table, scores: Table, rules: Sequence[Rule]) -> tuple[Distribution, ...]:
+    """The spread of every score that a rule reads, over the rows that were taken.
+
+    One score is in memory at a time, and 30 bytes a row beside it.
+    """
     table = scores.lazy()
     columns = table.collect_schema().names()
-    names = mentioned(rules, columns)
-    taken = decisions.filter(pl.col("verdict") != "not_taken").select("key", "verdict")
-    keys = table.select("key").with_row_index("place").collect()
-    places = taken.select("key").join(keys, on="key", how="left", maintain_order="left")["place"]
-    verdicts = taken.select("verdict")
-    found = []
-    for name in names:
-        own = [each for each in (name, name + STATE_SUFFIX) if each in columns]
-        rows = verdicts.hstack(table.select(pl.col(own).gather(places)).collect())
-        found.append(distribution(rows, name, thresholds(name, rules)))
-    return tuple(found)
+    places, verdicts = _taken(decisions, table)
+    return tuple(
+        distribution(_rows(table, name, columns, places, verdicts), name, thresholds(name, rules))
+        for name in mentioned(rules, columns)
+    )
 
 
-def distribution(rows: pl.DataFrame, score: str, marks: tuple[Threshold, ...]) -> Distribution:
-    """The spread of one score; `rows` has it, its `_state` and `verdict`, one row for each one taken."""
-    dtype = rows.schema[score]
-    if not dtype.is_numeric():
-        return _categories(rows.with_columns(pl.col(score).cast(pl.String)), score)
-    # a number that is none (nan, inf) would poison every bin
-    finite = rows.filter(pl.col(score).cast(pl.Float64).is_finite())
-    values = finite.select("verdict", pl.col(score).cast(pl.Float64).alias("value"))
-    nulls = _nulls(rows, score)
-    odd = rows.height - finite.height - sum(nulls.values())
-    if odd:
-        nulls = {**nulls, "not a finite number": odd}
-    if finite.is_empty():
+def _taken(decisions: Table, scores: pl.LazyFrame) -> tuple[npt.NDArray[np.uint32], pl.Series]:
+    """Places of the scores of the rows that were taken, which ascend, and their verdicts."""
+    hashes = np.concatenate([block["key"].hash().to_numpy() for block in blocks(scores, ["key"])])
+    order = hashes.argsort().astype(np.uint32)
+    hashes.sort()
+    places: list[npt.NDArray[np.uint32]] = []
+    verdicts: list[pl.Series] = []
+    for block in blocks(decisions, ["key", "verdict"]):
+        taken = block.filter(pl.col("verdict") != "not_taken")
+        # of 64 bits: two of ten million keys are equal once in 400,000 mixtures, and then a chart is off by a row
+        places.append(order[hashes.searchsorted(taken["key"].hash().to_numpy())])
+        verdicts.append(taken["verdict"].cast(_VERDICT))
+    del hashes, order
+    joined = np.concatenate(places)
+    along = joined.argsort(kind="stable")
+    return joined[along], pl.concat(verdicts).gather(along)
+
+
+def _rows(
+    table: pl.LazyFrame, score: str, columns: Sequence[str], places: npt.NDArray[np.uint32], verdicts: pl.Series
+) -> Iterator[pl.DataFrame]:
+    """A score, its state and the verdict of the rows at some places, some rows after others."""
+    begin = 0
+    for block in blocks(table, [name for name in (score, score + STATE_SUFFIX) if name in columns]):
+        first, last = places.searchsorted([begin, begin + block.height])
+        yield block[places[first:last] - begin].with_columns(verdicts[first:last].alias("verdict"))
+        begin += block.height
+
+
+def distribution(rows: Iterable[pl.DataFrame], score: str, marks: tuple[Threshold, ...]) -> Distribution:
+    """The spread of one score.
+
+    Args:
+        rows: frames, one at least, with the score, its `_state` and `verdict`, a row for each one taken.
+        score: name.
+        marks: comparisons that are drawn.
+    """
+    nulls: Counter[str] = Counter()
+    values: list[pl.DataFrame] = []
+    named: Counter[tuple[str, str]] = Counter()
+    number, whole = 0, False
+    for block in rows:
+        number += block.height
+        nulls.update(_nulls(block, score))
+        if block.schema[score].is_numeric():
+            whole = block.schema[score].is_integer()
+            value = pl.col(score).cast(pl.Float64)
+            # a number that is none (nan, inf) would poison every bin
+            values.append(
+                block.filter(value.is_finite()).select(pl.col("verdict").cast(_VERDICT), value.alias("value"))
+            )
+        else:
+            named.update(
+                _counted(block.drop_nulls(score).select("verdict", pl.col(score).cast(pl.String).alias("bar")))
+            )
+    states = dict(sorted(nulls.items()))
+    if not values:
+        return _categories(score, named, states)
+    odd = number - sum(states.values()) - sum(each.height for each in values)
+    return _numbers(score, values, whole, marks, states | ({"not a finite number": odd} if odd else {}))
+
+
+def _numbers(
+    score: str, frames: Sequence[pl.DataFrame], whole: bool, marks: tuple[Threshold, ...], nulls: Mapping[str, int]
+) -> Distribution:
+    """The spread of finite numbers: `verdict` and `value`."""
+    values = pl.concat([each["value"] for each in frames])
+    if values.is_empty():
         return Distribution(score, None, (), marks, nulls, 0, 0, "")
-    scale, num_bins = _scale(values["value"], dtype.is_integer(), [mark.value for mark in marks])
+    scale, num_bins = _scale(values, whole, [mark.value for mark in marks])
     place = (scale.of(pl.col("value")) * num_bins).floor().clip(0, num_bins - 1).cast(pl.Int64)
-    bars = _stack(values.select("verdict", place.alias("bar")), [str(number) for number in range(num_bins)])
-    low, middle, high = (short(_quantile(values["value"], share)) for share in (0.0, 0.5, 1.0))
-    above = int((values["value"] > scale.high).sum())
-    return Distribution(score, scale, bars, marks, nulls, finite.height, above, f"{low} to {high}, median {middle}")
+    counts: Counter[tuple[int, str]] = Counter()
+    for each in frames:
+        counts.update(_counted(each.select("verdict", place.alias("bar"))))
+    bars = tuple(_bar(str(number), counts, number) for number in range(num_bins))
+    low, middle, high = (short(_quantile(values, share)) for share in (0.0, 0.5, 1.0))
+    above = int((values > scale.high).sum())
+    return Distribution(score, scale, bars, marks, nulls, len(values), above, f"{low} to {high}, median {middle}")
+
+
+def _counted(rows: pl.DataFrame) -> dict[tuple[Any, str], int]:
+    """Rows by bar and verdict."""
+    return {(bar, verdict): number for bar, verdict, number in rows.group_by("bar", "verdict").len().iter_rows()}
+
+
+def _bar(label: str, counts: Mapping[tuple[T, str], int], key: T) -> Bar:
+    return Bar(label, tuple(counts.get((key, verdict), 0) for verdict in VERDICT_ORDER))
 
 
 def _scale(values: pl.Series, whole: bool, marks: list[float]) -> tuple[Scale, int]:
@@ -192,27 +261,24 @@ def _quantile(values: pl.Series, share: float) -> float:
     return found
 
 
-def _categories(rows: pl.DataFrame, score: str) -> Distribution:
-    values = rows.filter(pl.col(score).is_not_null()).select("verdict", pl.col(score).alias("bar"))
-    sizes = values.group_by("bar").len().sort(["len", "bar"], descending=[True, False])["bar"].to_list()
-    names = sorted(sizes[:NUM_CATEGORIES])
-    rest = f"{len(sizes) - len(names)} more"
-    grouped = values.with_columns(pl.when(pl.col("bar").is_in(names)).then("bar").otherwise(pl.lit(rest)).alias("bar"))
-    labels = [*names, rest] if len(sizes) > len(names) else names
-    return Distribution(score, None, _stack(grouped, labels), (), _nulls(rows, score), values.height, 0, "")
-
-
-def _stack(values: pl.DataFrame, labels: Sequence[str]) -> tuple[Bar, ...]:
-    counts = {(bar, verdict): rows for bar, verdict, rows in values.group_by("bar", "verdict").len().iter_rows()}
-    keys = range(len(labels)) if values.schema["bar"] == pl.Int64 else labels
-    return tuple(
-        Bar(label, tuple(counts.get((key, verdict), 0) for verdict in VERDICT_ORDER))
-        for key, label in zip(keys, labels, strict=True)
-    )
+def _categories(score: str, counts: Mapping[tuple[str, str], int], nulls: Mapping[str, int]) -> Distribution:
+    sizes: Counter[str] = Counter()
+    for (name, _), number in counts.items():
+        sizes[name] += number
+    largest = sorted(sizes, key=lambda name: (-sizes[name], name))
+    names = sorted(largest[:NUM_CATEGORIES])
+    rest: Counter[tuple[None, str]] = Counter()
+    for (name, verdict), number in counts.items():
+        if name not in names:
+            rest[None, verdict] += number
+    bars = [_bar(name, counts, name) for name in names]
+    if len(sizes) > len(names):
+        bars.append(_bar(f"{len(sizes) - len(names)} more", rest, None))
+    return Distribution(score, None, tuple(bars), (), nulls, sizes.total(), 0, "")
 
 
 def _nulls(rows: pl.DataFrame, score: str) -> dict[str, int]:
     state = score + STATE_SUFFIX
     why = pl.col(state).fill_null("unexplained") if state in rows.columns else pl.lit("unexplained")
     missing = rows.filter(pl.col(score).is_null()).with_columns(why.alias("state"))
-    return dict(missing.group_by("state").len().sort("state").iter_rows())
+    return dict(missing.group_by("state").len().iter_rows())

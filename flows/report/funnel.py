@@ -1,10 +1,12 @@
 """The way of the rows through a stage: every step, what it took away, and why."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import polars as pl
 
+from flows.report.blocks import Table, blocks
 from flows.report.number import count, short
 from manifests.manifest import Counts, Manifest
 from manifests.recipe import Rule
@@ -40,7 +42,7 @@ class Step:
 
 
 def funnel(
-    manifest: Manifest, rules: Mapping[str, Rule], decisions: pl.DataFrame, clusters: pl.DataFrame, epochs: float
+    manifest: Manifest, rules: Mapping[str, Rule], decisions: Table, clusters: pl.DataFrame, epochs: float
 ) -> tuple[Step, ...]:
     """The steps of a stage in order of work."""
     total = manifest.totals
@@ -95,26 +97,36 @@ def _merged(counts: Iterable[Mapping[str, int]]) -> tuple[Reason, ...]:
     )
 
 
-def _unknown(decisions: pl.DataFrame, rules: Mapping[str, Rule]) -> tuple[Reason, ...]:
+def _unknown(decisions: Table, rules: Mapping[str, Rule]) -> tuple[Reason, ...]:
     """Rules that left rows unscored; one row may stand under several."""
-    found = _tally(decisions.filter(pl.col("verdict") == "unscored"), "unknown")
-    counted = _merged([found])
+    found: Counter[str] = Counter()
+    for rows in blocks(decisions, ["verdict", "unknown"]):
+        found.update(_tally(rows.filter(pl.col("verdict") == "unscored"), "unknown"))
     return tuple(
-        Reason(item.name, item.rows, (rules[item.name].when or "") if item.name in rules else "") for item in counted
+        Reason(item.name, item.rows, (rules[item.name].when or "") if item.name in rules else "")
+        for item in _merged([found])
     )
 
 
 def _tally(decisions: pl.DataFrame, column: str) -> dict[str, int]:
     names = decisions.select(pl.col(column).explode(empty_as_null=True).drop_nulls().alias("name"))
-    return dict(names.group_by("name").len().sort("name").iter_rows())
+    return dict(names.group_by("name").len().iter_rows())
 
 
-def tallies(decisions: pl.DataFrame) -> tuple[dict[str, int], dict[str, int]]:
+def tallies(decisions: Table) -> tuple[Counter[str], Counter[str]]:
     """Per rule, the rows it is true for and the rows it could not be decided for."""
-    return _tally(decisions, "reasons"), _tally(decisions, "unknown")
+    true: Counter[str] = Counter()
+    unknown: Counter[str] = Counter()
+    for rows in blocks(decisions, ["reasons", "unknown"]):
+        true.update(_tally(rows, "reasons"))
+        unknown.update(_tally(rows, "unknown"))
+    return true, unknown
 
 
-def _duplicates(decisions: pl.DataFrame, clusters: pl.DataFrame) -> tuple[Reason, ...]:
-    duplicates = decisions.filter(pl.col("outcome") == "duplicate").select("key")
-    reasons = duplicates.join(clusters.select("key", "reason"), on="key", how="left")
-    return _merged([dict(reasons.drop_nulls().group_by("reason").len().iter_rows())])
+def _duplicates(decisions: Table, clusters: pl.DataFrame) -> tuple[Reason, ...]:
+    found: Counter[str] = Counter()
+    for rows in blocks(decisions, ["key", "outcome"]):
+        duplicates = rows.filter(pl.col("outcome") == "duplicate").select("key")
+        reasons = duplicates.join(clusters.select("key", "reason"), on="key", how="left").drop_nulls()
+        found.update(dict(reasons.group_by("reason").len().iter_rows()))
+    return _merged([found])

@@ -6,6 +6,7 @@ from typing import Final
 
 import polars as pl
 
+from flows.report.blocks import blocks
 from flows.report.view import StageView
 from manifests.rules import TAKEN_DOWN
 
@@ -74,25 +75,41 @@ class Picks:
 
 def pick(stage: StageView) -> Picks:
     """Choose the rows of a stage."""
-    rows = _with_strata(stage)
-    written = rows.filter(pl.col("outcome") == "written").with_columns(stratum="domain")
-    return Picks(
+    candidates: dict[str, list[pl.DataFrame]] = {name: [] for name in _MOST}
+    members: list[pl.DataFrame] = []
+    for block in blocks(stage.decisions, _READ):
+        rows = _with_strata(stage, block)
+        for name, found in _candidates(rows).items():
+            # nobody sorts millions of rows to show a few: later ones of a stratum and source have no turn
+            candidates[name] = [_earliest(pl.concat([*candidates[name], found]), _MOST[name])]
+        kept = rows.filter(pl.col("verdict") == "keep").select("key", "entry", "spread")
+        members.append(kept.join(stage.clusters.select("key"), on="key", how="semi"))
+    shown = {name: _spread(pl.concat(found), _MOST[name]) for name, found in candidates.items()}
+    return Picks(**shown, clusters=_clusters(stage.clusters, pl.concat(members)))
+
+
+_READ: Final = ("entry", "key", "position", "verdict", "rule", "unknown", "outcome")
+_MOST: Final = {"dropped": DROPPED, "reviewed": REVIEWED, "unscored": UNSCORED, "kept": KEPT}
+
+
+def _candidates(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Rows that may be shown under each heading."""
+    return {
         # what is taken down is shown to nobody
-        dropped=_spread(rows.filter(pl.col("verdict") == "drop", ~pl.col("taken_down")), DROPPED),
-        reviewed=_spread(rows.filter(pl.col("verdict") == "review"), REVIEWED),
-        unscored=_spread(rows.filter(pl.col("verdict") == "unscored"), UNSCORED),
-        kept=_spread(written, KEPT),
-        clusters=_clusters(stage.clusters, rows),
-    )
+        "dropped": rows.filter(pl.col("verdict") == "drop", ~pl.col("taken_down")),
+        "reviewed": rows.filter(pl.col("verdict") == "review"),
+        "unscored": rows.filter(pl.col("verdict") == "unscored"),
+        "kept": rows.filter(pl.col("outcome") == "written").with_columns(stratum="domain"),
+    }
 
 
-def _with_strata(stage: StageView) -> pl.DataFrame:
+def _with_strata(stage: StageView, decisions: pl.DataFrame) -> pl.DataFrame:
     """Decisions with `stratum` (place of the deciding rule in the rules), `source`, `domain` and `spread`."""
     entries = stage.manifest.entries
     rules: Mapping[str, int] = {str(rule["name"]): place for place, rule in enumerate(stage.manifest.rules)}
     # the undecidable rule stands for an unscored row, which no rule decided
     rule = pl.coalesce("rule", pl.col("unknown").list.first())
-    return stage.decisions.select(
+    return decisions.select(
         "entry",
         "key",
         "verdict",
@@ -117,13 +134,15 @@ def scattered() -> pl.Expr:
     return (pl.col("position").cast(pl.UInt64) + 1) * 2654435761 % (1 << 32)
 
 
+def _earliest(rows: pl.DataFrame, most: int) -> pl.DataFrame:
+    """The first `most` rows of each stratum and source, and those that are equal to the last of them."""
+    return rows.filter(pl.col("spread") <= pl.col("spread").bottom_k(most).max().over("stratum", "source"))
+
+
 def _spread(rows: pl.DataFrame, most: int) -> tuple[Place, ...]:
     """At most `most` rows: strata take turns, within a stratum sources do; shown in order of stratum and key."""
-    # nobody sorts millions of rows to show a few: later ones of a stratum and source have no turn
-    last = pl.col("spread").bottom_k(most).max().over("stratum", "source")
     chosen = (
-        rows.filter(pl.col("spread") <= last)
-        .sort("spread", "entry", "key")
+        rows.sort("spread", "entry", "key")
         .with_columns(pl.int_range(pl.len()).over("stratum", "source").alias("turn"))
         .sort("turn", "spread", "entry", "key")
         .with_columns(pl.int_range(pl.len()).over("stratum").alias("turn"))
@@ -137,11 +156,10 @@ def _spread(rows: pl.DataFrame, most: int) -> tuple[Place, ...]:
 def _clusters(clusters: pl.DataFrame, rows: pl.DataFrame) -> tuple[Cluster, ...]:
     """Clusters, the reasons for which rows joined them taking turns; of a reason those that differ most come first.
 
-    Then the largest ones.
+    Then the largest ones. `rows` are kept ones with the keys of members.
     """
     # a key that stands in several entries is shown once
-    kept_rows = rows.filter(pl.col("verdict") == "keep").sort("entry").unique("key", keep="first", maintain_order=True)
-    members = clusters.join(kept_rows.select("key", "entry", "spread"), on="key")
+    members = clusters.join(rows.sort("entry").unique("key", keep="first", maintain_order=True), on="key")
     kinds = (
         members.sort("distance", "similarity", "key", descending=[True, False, False], nulls_last=True)
         .group_by("cluster", maintain_order=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from flows.report.blocks import Table
 from flows.report.review import ReviewView
 from manifests.manifest import Manifest
 
@@ -51,9 +52,9 @@ class StageView:
     name: str
     manifest: Manifest
     epochs: float
-    decisions: pl.DataFrame
+    decisions: Table
     clusters: pl.DataFrame
-    scores: pl.DataFrame | pl.LazyFrame
+    scores: Table
 
 
 @dataclass(frozen=True, slots=True)

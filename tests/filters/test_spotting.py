@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.spotting import build, count
+from filters.spotting import build, count, word_characters
 from filters.texts import read_texts
 
 GROUPS = {
@@ -77,3 +77,23 @@ def test_many_times_are_255(batch_of, spotter):
 def test_no_text_at_all(batch_of, spotter):
     texts = read_texts(batch_of([], []))
     assert count(texts.codes, texts.starts, texts.answers, np.zeros(3, np.int64), spotter).shape == (2, len(GROUPS))
+
+
+def every_character(below: int) -> pl.Series:
+    codes = np.arange(below, dtype=np.uint32)
+    codes[0xD800:0xE000] = ord(" ")  # surrogates
+    return pl.Series([codes.tobytes().decode("utf-32-le")])
+
+
+def test_word_characters_are_those_of_regular_expressions() -> None:
+    expected = every_character(0x110000).str.extract_all(r"\w").explode()
+    assert np.flatnonzero(word_characters()).tolist() == list(map(ord, expected))
+
+
+def test_cases_are_folded_as_regular_expressions_do() -> None:
+    chars = "abcdefghijklmnopqrstuvwxyz\u00e5\u00df\u03c3\u0434\u0450"
+    made = build([(char,) for char in chars])
+    every = every_character(0x110000)
+    for char in chars:
+        expected = every.str.extract_all(f"(?i){char}").item()
+        assert np.flatnonzero(made.classes == made.classes[ord(char)]).tolist() == list(map(ord, expected)), char

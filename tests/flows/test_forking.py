@@ -13,8 +13,8 @@ import pytest
 from commands import ROOT
 
 from flows.executor import make_ready
-from flows.preload import MODULES
-from flows.workers import WorkerPool
+from flows.preload import MODULES, TABLES
+from flows.workers import WorkerPool, cores
 
 pytestmark = [
     pytest.mark.integration,
@@ -32,6 +32,11 @@ def loaded(_: int) -> list[str]:
     return sorted(sys.modules)
 
 
+def is_made(table: tuple[str, str]) -> bool:
+    module, name = table
+    return bool(getattr(sys.modules[module], name).cache_info().currsize)
+
+
 def test_a_worker_has_the_environment_of_now(monkeypatch) -> None:
     make_ready("local", 2)
     monkeypatch.setenv("VLMIX_OF_NOW", "written later")
@@ -41,9 +46,21 @@ def test_a_worker_has_the_environment_of_now(monkeypatch) -> None:
         assert pool.map("read", variable, names) == ["written later", None, *map(os.environ.get, names[2:])]
 
 
+def test_polars_has_a_share_of_the_cores(monkeypatch) -> None:
+    monkeypatch.delenv("POLARS_MAX_THREADS", raising=False)
+    with WorkerPool(1, PLENTY) as pool:
+        assert pool.map("read", variable, ["POLARS_MAX_THREADS"]) == [str(cores())]
+    with WorkerPool(10_000, PLENTY) as pool:
+        assert pool.map("read", variable, ["POLARS_MAX_THREADS"]) == ["1"]
+    monkeypatch.setenv("POLARS_MAX_THREADS", "7")
+    with WorkerPool(1, PLENTY) as pool:
+        assert pool.map("read", variable, ["POLARS_MAX_THREADS"]) == ["7"]
+
+
 def test_a_worker_finds_its_modules_loaded() -> None:
     with WorkerPool(1, PLENTY) as pool:
         assert {*MODULES, "polars", "numba"} <= set(pool.map("list", loaded, [0])[0])
+        assert all(pool.map("ask", is_made, TABLES))
 
 
 def test_nothing_that_is_loaded_before_a_copy_starts_threads_of_polars() -> None:
@@ -85,7 +102,7 @@ def parent_of(process: int) -> int | None:
 
 
 ELSEWHERE = """
-from flows.workers import WorkerPool
+from flows.workers import WorkerPool, cores
 from test_forking import found
 
 if __name__ == "__main__":

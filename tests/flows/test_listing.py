@@ -8,7 +8,8 @@ import pytest
 from commands import SHARED
 from rich.console import Console
 
-from flows.listing import Listing, find, list_sources, lookup, print_listing, print_shown, show, words
+from flows.listing import Listing, find, list_sources, lookup, show, words
+from flows.listing_text import print_listing, print_shown
 from shards.errors import CatalogError, UsageError
 from sources.catalogue import CATALOG, load_catalogue
 

@@ -75,6 +75,57 @@ def recipe(folder: Path, texts: dict[str, list[str]], **more: Any) -> Path:
     return path
 
 
+TAKE_DOWN = """
+import sys
+from flows.console import where
+from flows.takedowns import take_down, target
+from shards.store import Store
+
+url, name = sys.argv[1:]
+store = Store(where(url))
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(20):
+    take_down(store, [(target("key", f"mine/train/{name}{number}"), "")], reason="asked", by=name)
+"""
+LISTED = """
+import json, sys
+from flows.console import where
+from flows.takedowns import acts, standing
+from shards.store import Store
+
+store = Store(where(sys.argv[1]))
+print(json.dumps([len(acts(store)), sorted(value for _, value in standing(store))]))
+"""
+
+
+def python(code: str, s3: S3, folder: Path, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", code, s3.store("lists"), *words],
+        cwd=ROOT,
+        env=environment(s3.environment(folder)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_what_two_machines_take_down_at_the_same_moment_is_all_taken_down(s3: S3, tmp_path: Path) -> None:
+    both = [python(TAKE_DOWN, s3, tmp_path / name, name) for name in ("a", "b")]
+    for machine in both:
+        assert machine.stdout and machine.stdout.readline() == "ready\n"
+    for machine in both:
+        assert machine.stdin
+        machine.stdin.write("go\n")
+        machine.stdin.flush()
+    for machine in both:
+        machine.communicate()
+        assert machine.returncode == 0
+    out, _ = python(LISTED, s3, tmp_path / "a").communicate()
+    expected = sorted(f"mine/train/{name}{number}" for name in ("a", "b") for number in range(20))
+    assert json.loads(out) == [40, expected]
+
+
 def test_another_machine_asks_the_judge_only_for_what_is_missing(s3: S3, tmp_path: Path) -> None:
     texts = {name: [f"Answer {row} of {name}, some words." for row in range(40)] for name in ("first", "second")}
     texts["second"][7] += " It waits."

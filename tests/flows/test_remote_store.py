@@ -1,5 +1,6 @@
 """Stores at s3://, on a real server of that protocol: same bytes, good and bad days, a run that is killed."""
 
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +16,9 @@ from commands import ROOT, Vlmix, environment
 from mixture_store import write_rows
 from s3_server import S3, running
 
-pytestmark = pytest.mark.integration
+from shards.columns import PARTS
+
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +93,38 @@ def test_bad_days_change_nothing(
         again = vlmix(*build, env=s3.environment(tmp_path / "other"))
     assert again.code == 0, again.err
     assert again.document["steps"]["executed"] == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("decide", "RECIPE", "--set", "rules.short.when=answer_chars < 45"),
+        ("explain", "mine/train/3"),
+        ("filters", "show", "answer_chars", "--mix", "small"),
+        ("verify", "small", "--no-raw"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_commands_that_read_columns_say_what_they_say_of_a_folder(
+    recipe: Path, local: dict[str, Any], built: dict[str, Any], s3: S3, vlmix: Vlmix, tmp_path: Path, words: tuple[str]
+) -> None:
+    """Here every table is large enough for its columns to be read by range."""
+    command = [str(recipe) if word == "RECIPE" else word for word in words]
+    whole = vlmix(*command, "--store", Path(local["mix"]).parents[2], "--json")
+    assert whole.code == 0, whole.err
+    columns = "import runpy, shards.columns as c; c.WHOLE_BYTES, c.WHOLE_SHARE, c._TAIL, c._GAP = 0, 1, 512, 0"
+    run = f"{columns}; runpy.run_module('flows.cli', run_name='__main__')"
+    by_columns = subprocess.run(
+        [sys.executable, "-c", run, *command, "--store", s3.store("built"), "--json"],
+        cwd=ROOT,
+        env=environment(s3.environment(tmp_path)),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    assert json.loads(by_columns.stdout) == whole.document
+    read = {path.name for path in tmp_path.rglob("mixtures/**/*scores.parquet*")}
+    assert read == ({"scores.parquet"} if words[0] == "verify" else {f".scores.parquet{end}" for end in PARTS})
 
 
 def test_files_that_cannot_be_read(recipe: Path, built: dict[str, Any], s3: S3, vlmix: Vlmix, tmp_path: Path) -> None:

@@ -389,6 +389,14 @@ def test_same_rows_in_another_order_give_the_same_page(stage: StageView, page: s
     assert render(viewed([shuffled])) == page
 
 
+@pytest.mark.parametrize("rows", [1, 7, 150])
+def test_blocks_of_rows_give_the_same_page(
+    monkeypatch: pytest.MonkeyPatch, stage: StageView, page: str, rows: int
+) -> None:
+    monkeypatch.setattr("flows.report.blocks.ROWS", rows)
+    assert render(viewed([stage])) == page
+
+
 def test_another_row_gives_another_page(stage: StageView, page: str) -> None:
     assert render(viewed([replace(stage, scores=stage.scores.with_columns(pl.col("quality") / 2))])) != page
 

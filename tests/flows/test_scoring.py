@@ -13,7 +13,7 @@ from filters.pictures import PictureBasics
 from flows.build import prepare
 from flows.executor import LocalRunner
 from flows.score_table import ScoreTable
-from flows.scoring import PICTURE_STATE, FilterSet, filter_set, picture_table, score_sources
+from flows.scoring import PICTURE_STATE, FilterSet, PictureJob, filter_set, picture_table, score_sources
 from manifests.load import load_recipe
 from manifests.recipe import Entry, Rule
 from manifests.rules import parse
@@ -125,6 +125,40 @@ def test_a_source_without_pictures_has_an_empty_table(tmp_path: Path) -> None:
     score_sources(LocalRunner(None), Store(tmp_path), FILTERS, {SOURCE.name: (SOURCE, box)})
     assert picture_table(Store(tmp_path), PictureBasics(), box).height == 0
     assert ScoreTable(Store(tmp_path), FILTERS, SOURCE, box).whole()["aspect_state"].to_list() == ["not_applicable"]
+
+
+@pytest.mark.parametrize(("count", "parts", "of"), [(1, 1, 128), (300, 3, 128), (2400, 16, 150), (40_000, 20, 2048)])
+def test_pictures_are_measured_in_parts_of_a_size_that_their_names_tell(count, parts, of, tmp_path: Path) -> None:
+    box = shards_of(tmp_path, (GOOD,))
+    box.finish(box.index(ShardsIndex).model_copy(update={"pictures": count}))
+    told = Told()
+    with pytest.raises(KeyboardInterrupt):
+        score_sources(told, Store(tmp_path), FILTERS, {SOURCE.name: (SOURCE, box)})
+    assert [(job.number, job.pictures) for job in told.jobs] == [(number, of) for number in range(parts)]
+
+
+class Told:
+    """Hears of the jobs that pictures are measured in, and does nothing."""
+
+    def map(self, step: str, function: object, jobs: list[PictureJob]) -> list[None]:
+        if step == "score pictures":
+            self.jobs = jobs
+            raise KeyboardInterrupt
+        return []
+
+    def ask(self, judge: object, function: object, jobs: object) -> None:
+        raise AssertionError
+
+
+def test_pictures_measured_together_are_as_many_as_are_small(tmp_path: Path, monkeypatch) -> None:
+    groups = [(png(width),) for width in range(24, 60)]
+    tables = []
+    for number, pixels in enumerate((10**9, 2_000, 1)):
+        monkeypatch.setattr("flows.scoring._TOGETHER_PX", pixels)
+        box = shards_of(tmp_path / str(number), *groups)
+        score_sources(LocalRunner(None), Store(tmp_path / str(number)), FILTERS, {SOURCE.name: (SOURCE, box)})
+        tables.append(picture_table(Store(tmp_path / str(number)), PictureBasics(), box))
+    assert tables[0].height == len(groups) and tables[0].equals(tables[1]) and tables[0].equals(tables[2])
 
 
 def test_filters_on_demand_run_where_one_of_their_scores_is_named():

@@ -20,8 +20,8 @@ from flows.sourcing import Sourced, SourceJob, make_shards
 from shards.pack import Image, PictureReader
 from shards.sample import ShardsIndex, read_all
 from shards.store import Store
-from sources.client import FetchPolicy
 from sources.convert import SHARD_ITEMS
+from sources.policy import FetchPolicy
 from sources.spec import Source
 
 COLUMNS = {"user": ("q",), "images": ("i",)}

@@ -29,7 +29,7 @@ from flows.withdrawing import withdraw
 from shards.errors import GateError
 from shards.store import Store
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 PAGE = "https://pictures.example/page/3"
 
@@ -294,9 +294,10 @@ def test_copies_that_were_compared_go_with_a_picture(place: Path, tmp_path: Path
     assert find(store, "near")["sft"].manifest.totals.written == 0
 
 
-def test_a_picture_is_taken_down_by_the_address_it_came_from(demo: DemoBuild, vlmix: Vlmix, tmp_path: Path) -> None:
-    store = tmp_path / "store"
-    shutil.copytree(demo.store, store)
+def test_a_picture_is_taken_down_by_the_address_it_came_from(
+    small_demo: DemoBuild, vlmix: Vlmix, tmp_path: Path
+) -> None:
+    store = small_demo.copy(tmp_path / "store").store
     gathered = pl.concat([pl.read_parquet(path) for path in sorted(store.glob("pictures/*/*/gathered.parquet"))])
     urls = gathered.filter(pl.col("ref").str.starts_with("http"), pl.col("sha256").is_not_null())
     known: dict[str, Any] = {}

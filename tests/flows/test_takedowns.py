@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.takedowns import TAKEDOWN_FILE, Kind, Target, acts, standing, take_down, takedowns, target
+from flows.takedowns import TAKEDOWN_FOLDER, Kind, Target, acts, standing, take_down, takedowns, target
 from manifests.manifest import Digests, Manifest
 from manifests.recipe import Entry, Rule
 from manifests.rules import HUMAN_SCORES, TAKEN_DOWN, load_rule_set, parse, with_takedown
@@ -66,7 +66,7 @@ def test_the_digest_is_of_what_is_taken_down_and_of_nothing_else(tmp_path: Path)
 def test_a_line_that_is_not_understood_stops_a_run(tmp_path: Path) -> None:
     store = Store(tmp_path)
     add(store, "sha256", SHA)
-    path = tmp_path / TAKEDOWN_FILE
+    (path,) = (tmp_path / TAKEDOWN_FOLDER).iterdir()
     path.write_text(path.read_text() + json.dumps({"target": {"kind": "picture", "value": "x"}}) + "\n")
     with pytest.raises(StoreError, match="line 2: no take-down"):
         takedowns(store)
@@ -77,6 +77,19 @@ def test_writers_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(lambda number: add(store, "key", f"a/b/{number}"), range(40))) == 40
     assert len(standing(store)) == 40
+
+
+def test_what_is_lifted_is_lifted_on_a_machine_whose_clock_is_behind(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    add(store, "key", "a/b/1")
+    (path,) = (tmp_path / TAKEDOWN_FOLDER).iterdir()
+    ahead = path.rename(path.with_name(f"2999{path.name[4:]}"))
+    for _ in range(2):
+        assert add(store, "key", "a/b/1", lift=True) == 1
+        assert not standing(store)
+        assert add(store, "key", "a/b/1") == 1
+        assert standing(store)
+    assert min((tmp_path / TAKEDOWN_FOLDER).iterdir()) == ahead
 
 
 def test_the_rule_stands_before_what_people_say() -> None:

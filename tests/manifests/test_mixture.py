@@ -486,6 +486,21 @@ def test_domains_add_up_and_show_the_repeat_factor(drawn: tuple[list[Entry], lis
         assert getattr(manifest.totals, field) == sum(getattr(domain, field) for domain in manifest.domains.values())
 
 
+@settings(max_examples=20, deadline=None)
+@given(MIXES, st.integers(1, 5))
+def test_scores_that_are_read_block_by_block_give_the_same_mixture(
+    drawn: tuple[list[Entry], list[SourceScores], Any], rows: int
+) -> None:
+    entries, sources, level = drawn
+    whole, first = made(entries, *sources, dedup=Dedup(level=level))
+    stored = [replace(each, scores=pl.DataFrame(), stored=each.scores.lazy()) for each in sources]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("manifests.mixture._ROWS", rows)
+        read, second = made(entries, *stored, dedup=Dedup(level=level))
+    assert_frame_equal(whole.decisions, read.decisions)
+    assert first == second
+
+
 @settings(max_examples=30, deadline=None)
 @given(MIXES, st.integers(0, 3))
 def test_an_entry_does_not_feel_its_neighbours_without_dedup(

@@ -1,8 +1,9 @@
 """The journal keeps every answer once, whatever kills the writer."""
 
+import os
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -79,9 +80,9 @@ def test_a_live_journal_reads_only_what_is_new(tmp_path: Path) -> None:
 
 def test_answers_are_read_from_a_place_on(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
-    assert journal.read_after(0) == ([], 0)
+    assert journal.read_after({}) == ([], {})
     journal.append([answer(1)])
-    first, place = journal.read_after(0)
+    first, place = journal.read_after({})
     assert ([found.answer_id for found in first], journal.read_after(place)) == (["a1"], ([], place))
     journal.append([answer(2)])
     with journal.path.open("ab") as handle:
@@ -115,6 +116,43 @@ def test_answers_are_at_the_url_before_they_are_given(tmp_path: Path) -> None:
     assert there
     there.bring_state()
     assert [found.answer_id for found in Journal(tmp_path / "b" / "review").read()] == ["a1", "a2"]
+
+
+def test_two_machines_write_beside_each_other(tmp_path: Path) -> None:
+    url = f"memory://{uuid.uuid4().hex}"
+    one, two = (tmp_path / name for name in ("a", "b"))
+    journals = []
+    for folder in (one, two):
+        attach(folder, url)
+        journals.append(Journal(folder / "review"))
+    for number in range(6):
+        # nobody looks at what the other one writes
+        told = answer(number, item=number).model_copy(update={"at": MOMENT + timedelta(seconds=number)})
+        assert journals[number % 2].append([told]) == 1
+    for folder in (one, two):
+        remote = remote_of(folder)
+        assert remote
+        remote.forget()
+        remote.bring_state()
+    ids = [[found.answer_id for found in journal.read()] for journal in journals]
+    assert ids == [[f"a{number}" for number in range(6)]] * 2
+    # a request that was sent to both is written once
+    assert journals[0].append([answer(1, item=1), answer(6, item=6)]) == 1
+    more, _ = journals[0].read_after({})
+    assert len(more) == 7
+
+
+def test_an_answer_given_while_files_are_brought_is_not_lost(tmp_path: Path) -> None:
+    attach(tmp_path, f"memory://{uuid.uuid4().hex}")
+    journal, remote = Journal(tmp_path / "review"), remote_of(tmp_path)
+    assert remote
+    journal.append([answer(1)])
+    remote.entries("review")  # as listed before the next answer
+    with journal.path.open("rb") as held:
+        journal.append([answer(2)])
+        remote.bring_state()
+        assert os.fstat(held.fileno()).st_ino == journal.path.stat().st_ino
+    assert [found.answer_id for found in journal.read()] == ["a1", "a2"]
 
 
 def test_an_answer_that_the_url_does_not_take_is_not_written(tmp_path: Path) -> None:

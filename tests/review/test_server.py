@@ -27,7 +27,7 @@ from review.page_guard import HEADERS, MAX_BODY
 from review.page_told import MAX_BULK
 from shards.store import Store
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 TRUSTED_ONLY = re.compile(
     r"<(?:script>|style|iframe|object|base|form a|img(?! src=./pic| alt=\"\")|svg(?! viewBox)|details|a id)"

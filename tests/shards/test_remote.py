@@ -1,6 +1,7 @@
 """A working folder and the place behind it, on fsspec's file system in memory; a real S3 server is in tests/flows."""
 
 import os
+import re
 import uuid
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from shards.files import write_bytes, write_text
 from shards.lease import LEASE, leased
 from shards.pack import PackWriter, PictureReader
 from shards.picture import Facts
-from shards.remote import Remote, attach, cut_down, remote_of, withdraw
+from shards.remote import Remote, attach, remote_of, withdraw
+from shards.removed import cut_down
+from shards.sample import SampleRow, ShardCounts, ShardsIndex, read_all, read_samples, sample_path, write_samples
 from shards.store import Store
 
 
@@ -128,6 +131,58 @@ def test_state_is_brought_under_the_lock(tmp_path: Path, url: str) -> None:
             write_text(here.root / "sources.lock", text)
         with there.lock():
             assert (there.root / "sources.lock").read_text() == text
+
+
+def test_whether_a_box_is_complete_is_known_without_it(tmp_path: Path, url: str) -> None:
+    here, there = working(tmp_path / "a", url), working(tmp_path / "b", url)
+    assert not there.box("scans", "s", "1" * 64).done
+    here.box("scans", "s", "1" * 64).finish(Index(rows=3))
+    remote(there).forget()
+    box = there.box("scans", "s", "1" * 64)
+    assert box.done and not (there.root / box.name).exists()
+    assert box.index(Index) == Index(rows=3) and (there.root / box.name).is_dir()
+
+
+def test_samples_come_when_they_are_read(tmp_path: Path, url: str) -> None:
+    here, there = working(tmp_path / "a", url), working(tmp_path / "b", url)
+    box, brought = (store.box("shards", "s", "1" * 64) for store in (here, there))
+    for number in range(3):
+        write_samples(
+            sample_path(box.path, number), [SampleRow(f"s/train/{number}", number, (("user", "why?"),), (), (), "{}")]
+        )
+    counts = [ShardCounts(items=1, samples=1, quarantined=0)] * 3
+    about = {"source": "s", "fingerprint": "1" * 64, "items": 3, "samples": 3, "pictures": 0, "picture_bytes": 0}
+    box.finish(ShardsIndex.model_validate({**about, "quarantined": {}, "repairs": {}, "shards": counts}))
+    assert brought.done and [path.name for path in brought.path.iterdir()] == ["index.json"]
+    assert read_samples(sample_path(brought.path, 1), ["key"])["key"].to_list() == ["s/train/1"]
+    assert {path.name for path in brought.path.iterdir()} == {"index.json", "samples-00001.arrow"}
+    keys = [key for frame in read_all(brought.path, ["key"]) for key in frame["key"]]
+    assert keys == [f"s/train/{number}" for number in range(3)]
+
+
+def test_a_large_file_that_did_not_change_is_not_brought_again(tmp_path: Path) -> None:
+    url = f"file://{tmp_path}/url"  # unlike memory it tells when a file changed
+    (tmp_path / "url" / "imported" / "s").mkdir(parents=True)
+    here, there = working(tmp_path / "a", url), working(tmp_path / "b", url)
+    large, small = (Path("imported") / "s" / name for name in ("large.parquet", "small.parquet"))
+    for file, size in ((large, 2_000_000), (small, 10)):
+        write_bytes(here.root / file, bytes(size))
+    inodes = []
+    for _ in range(2):
+        remote(there).forget()
+        remote(there).bring_state()
+        inodes.append([(there.root / file).stat().st_ino for file in (large, small)])
+    assert inodes[0][0] == inodes[1][0] and inodes[0][1] != inodes[1][1]
+    write_bytes(here.root / large, bytes(2_000_001))
+    remote(there).forget()
+    remote(there).bring_state()
+    assert (there.root / large).stat().st_size == 2_000_001
+
+
+def test_a_folder_has_a_name_of_its_own(tmp_path: Path, url: str) -> None:
+    here, there = working(tmp_path / "a", url), working(tmp_path / "b", url)
+    names = {remote(here).writer, Remote(here.root, url).writer, remote(there).writer}
+    assert len(names) == 2 and all(re.fullmatch("[0-9a-f]{16}", name) for name in names)
 
 
 def test_a_picture_is_read_by_range_until_its_pack_is_worth_bringing(tmp_path: Path, url: str) -> None:

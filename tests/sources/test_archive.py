@@ -22,8 +22,9 @@ from shards.errors import SourceError
 from shards.files import write_text
 from shards.pack import Mirror, PictureReader
 from shards.store import Box
-from sources.archive import MAX_NAME_BYTES, MAX_PICTURE_BYTES, members
+from sources.archive import members
 from sources.gather import Gathered, GatherIndex, read_rows, unpack
+from sources.member import MAX_NAME_BYTES, MAX_PICTURE_BYTES
 from sources.raw import RawFile, natural
 from sources.spec import Source
 

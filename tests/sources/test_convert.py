@@ -13,7 +13,7 @@ from shards.errors import GateError, SourceError
 from shards.pack import PictureReader
 from shards.sample import sample_path
 from sources.convert import SHARD_ITEMS, finished_shards
-from sources.gather import MAX_PICTURE_BYTES
+from sources.member import MAX_PICTURE_BYTES
 from sources.scan import ScanIndex
 
 ASKED = [{"from": "human", "value": "<image>\nwhat is it?"}, {"from": "gpt", "value": "a kite"}]

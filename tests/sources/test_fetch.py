@@ -16,9 +16,9 @@ import pytest
 from shards.errors import SourceError
 from shards.pack import PictureReader
 from shards.store import Box
-from sources.client import FetchPolicy
 from sources.fetch import CHUNK_URLS, download
 from sources.gather import Gathered, read_rows
+from sources.policy import FetchPolicy
 from sources.spec import Source
 
 HOST = "pictures.test"

@@ -21,9 +21,9 @@ from shards.errors import PictureError, SourceError, StoreError
 from shards.pack import PictureReader
 from shards.store import Box, Store
 from sources.address import public_addresses
-from sources.client import FetchPolicy
 from sources.fetch import Ref, download
 from sources.gather import Gathered, GatherIndex, read_rows
+from sources.policy import FetchPolicy
 from sources.spec import Source
 
 SOURCE = Source(name="s", layout="pixmo_cap")
@@ -66,7 +66,7 @@ CHILD = """
 import json, sys
 from pathlib import Path
 from shards.store import Box, Store
-from sources.client import FetchPolicy
+from sources.policy import FetchPolicy
 from sources.fetch import download
 from sources.spec import Source
 store, work = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text())

@@ -3,6 +3,8 @@
 import gzip
 import io
 import tarfile
+import tracemalloc
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from shards.errors import SourceError
 from shards.files import write_text
 from shards.pack import Mirror, PictureReader
 from shards.store import Box
-from sources.gather import Gathered, GatherIndex, read_rows, unpack
+from sources.gather import Gathered, GatherIndex, load, read_rows, unpack
 from sources.raw import RawFile
 from sources.spec import Source
 
@@ -287,6 +289,44 @@ def test_a_tar_without_its_last_blocks_is_whole(gather, png, tmp_path: Path) -> 
     data = tar([("a.png", png(1))])[: 2 * BLOCK]
     gathered, _ = gather({"a.tar": data}, {"a.png"})
     assert bytes_of(gathered, tmp_path / "store") == {"a.png": png(1)}
+
+
+def packed(path: Path, members: int, data: bytes) -> None:
+    """An archive in which every member has these bytes; its ending says of which kind it is."""
+    names = (f"{number % 7}/{number}.png" for number in range(members))
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in names:
+                archive.writestr(name, data)
+    else:
+        path.write_bytes(tar(((name, data) for name in names), tarfile.USTAR_FORMAT))
+
+
+def most_held(folder: Path, kind: str, members: int, data: bytes) -> int:
+    """Bytes that gathering and looking up all members of an archive takes at most."""
+    folder.mkdir()
+    packed(folder / f"p.{kind}", members, data)
+    box = Box(folder / "store", "pictures/s/0123")
+    files = (RawFile(f"p.{kind}", folder / f"p.{kind}"),)
+    tracemalloc.start()
+    try:
+        unpack(box, Source(name="s", layout="mplug"), files, (f"{n % 7}/{n}.png" for n in range(members)))
+        found = load(box)
+        assert all(f"{n % 7}/{n}.png" in found for n in range(0, members, 5))
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_memory_hardly_grows_with_members(monkeypatch: pytest.MonkeyPatch, png, tmp_path: Path, kind: str) -> None:
+    # what is held at a time is less here, so that a small archive shows what is held of all
+    for name in ("places._FRESH", "gather.ROWS", "scratch.ROWS"):
+        monkeypatch.setattr(f"sources.{name}", 256)
+    members = 1000
+    # the first one pays for what is imported and kept on first use
+    _, small, large = (most_held(tmp_path / str(n), kind, n, png(0)) for n in (members // 2, members, 4 * members))
+    assert (large - small) / (3 * members) < 100
 
 
 def test_nothing_wanted_is_a_finished_box(gather, png) -> None:

@@ -24,9 +24,9 @@ from flows.sourcing import SourceJob, make_shards
 from shards.sample import ShardsIndex, read_all
 from shards.store import Store
 from sources.catalogue import CATALOG, load_catalogue
-from sources.client import FetchPolicy
 from sources.convert import read_quarantine
 from sources.hub import download
+from sources.policy import FetchPolicy
 from sources.spec import Source
 
 pytestmark = pytest.mark.integration

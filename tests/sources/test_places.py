@@ -3,6 +3,7 @@
 import hashlib
 import random
 import tracemalloc
+from pathlib import Path
 
 import pytest
 
@@ -18,8 +19,8 @@ def image(number: int) -> Image:
 
 
 @pytest.mark.parametrize("number", [0, 1, 4095, 4096, 4097, 50_000])
-def test_all_that_was_added_is_found_and_nothing_else(number: int) -> None:
-    places = Places()
+def test_all_that_was_added_is_found_and_nothing_else(tmp_path: Path, number: int) -> None:
+    places = Places(tmp_path)
     for each in range(number):
         places[f"pictures/{each}.jpg"] = image(each)
     assert len(places) == number
@@ -30,20 +31,31 @@ def test_all_that_was_added_is_found_and_nothing_else(number: int) -> None:
         assert places.get(name) is None and name not in places
 
 
-def test_a_name_keeps_its_first_picture() -> None:
-    places = Places()
+def test_a_name_keeps_its_first_picture(tmp_path: Path) -> None:
+    places = Places(tmp_path)
     places.update((str(each), image(each)) for each in range(9000))
     places.update((str(each), image(each + 1)) for each in range(9001))
     assert len(places) == 9001
     assert [places.get(str(each)) for each in (0, 4096, 8999, 9000)] == [image(each) for each in (0, 4096, 8999, 9001)]
 
 
-def test_a_picture_takes_a_tenth_of_what_an_object_does() -> None:
-    number, at_once = 10 * 4096, 4096
+def test_a_picture_takes_a_hundredth_of_what_an_object_does(tmp_path: Path) -> None:
+    number, at_once = 20 * 4096, 4096
     tracemalloc.start()
-    places = Places()
+    places = Places(tmp_path)
     for each in range(number):
         places[str(each)] = image(each)
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert len(places) == number and held / number < 120 + 1000 * at_once / number
+    assert len(places) == number and held / number < 13 + 100 * at_once / number
+
+
+def test_its_file_has_no_name_and_is_closed(tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    places = Places(tmp_path / "box")
+    for each in range(5000):
+        places[str(each)] = image(each)
+    assert list((tmp_path / "box").iterdir()) == []
+    assert len(list(Path("/proc/self/fd").iterdir())) == before + 1
+    del places
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
