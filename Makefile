@@ -4,19 +4,28 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 STORE ?= .vlmix
+BY_FILE := --dist loadfile --no-loadscope-reorder
 
-.PHONY: mix test test-fast test-integration test-vllm check mini-hub interop bench clean
+.PHONY: mix test test-ours test-fast test-integration test-vllm check mini-hub interop bench clean
 
 mix: $(INSTALLED)  ## the main job: build the demo mixture and its report
 	$(BIN)/vlmix run build-sft-mix --recipe demo --store $(STORE)
 
-test: check test-fast test-integration test-vllm  ## what CI runs
+test:  ## what CI runs; the engines start while servers are waited for
+	$(MAKE) --jobs 2 test-ours test-vllm
 
+test-ours:
+	$(MAKE) check
+	$(MAKE) test-fast
+	$(MAKE) test-integration
+
+# a file stays with one worker: what its first test makes or compiles serves the others
 test-fast: $(INSTALLED)
-	$(BIN)/pytest -m "not integration" -n 2
+	$(BIN)/pytest -m "not integration" -n 2 $(BY_FILE)
 
+# one worker more than processors: many tests wait for servers and disks
 test-integration: $(INSTALLED)
-	$(BIN)/pytest -m integration -n 2 --dist loadfile --durations 25
+	$(BIN)/pytest -m integration -n 3 $(BY_FILE) --durations 25
 
 test-vllm:  ## the judges on a real engine, in an environment of their own
 	$(PYTHON) tests/vllm/environment.py $(VENV)-judge

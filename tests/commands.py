@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,9 @@ Vlmix = Callable[..., Done]
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "VLMIX_"))}
+    """Variables of a process that a test starts: no settings of the user, and byte code is kept for the next one."""
+    apart = ("PREFECT_", "VLMIX_", "PYTHONDONTWRITEBYTECODE")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(apart)}
     return {**clean, "DO_NOT_TRACK": "1", **(extra or {})}
 
 
@@ -39,3 +42,8 @@ class DemoBuild:
 
     store: Path
     document: dict[str, Any]
+
+    def copy(self, to: Path) -> "DemoBuild":
+        """The same in another folder; the document names places there."""
+        shutil.copytree(self.store, to)
+        return DemoBuild(to, json.loads(json.dumps(self.document).replace(str(self.store), str(to))))

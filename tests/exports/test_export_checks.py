@@ -11,7 +11,7 @@ import pytest
 from checkers.row import Seen
 from commands import SHARED, DemoBuild, Vlmix
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 REAL = SHARED / "data" / "real"
 TRAINERS = ("llava-next", "instellavl", "internvl", "vila")

@@ -16,7 +16,7 @@ from flows.mixes import Mix, find
 from shards.errors import RecipeError, UsageError
 from shards.store import Store
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 RECIPE = """
 name: {name}

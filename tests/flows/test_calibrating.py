@@ -71,6 +71,7 @@ def test_the_command_asks_the_embedded_judge(vlmix: Vlmix, tmp_path: Path) -> No
     assert done.document["thresholds"][6]["agreement"] == 1.0
 
 
+@pytest.mark.integration
 def test_labels_by_key_need_no_call(demo_scores: tuple[Path, list[str]], tmp_path: Path) -> None:
     store, keys = demo_scores
     (tmp_path / "labels.csv").write_text("key,label\n" + "".join(f"{key},5\n" for key in [*keys, "demo.chat/train/x"]))

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -151,9 +152,9 @@ class _KilledError(BaseException):
 @pytest.mark.parametrize("seed", range(4))
 def test_a_kill_at_any_removal_is_made_good_by_the_next_run(tmp_path: Path, seed: int) -> None:
     limits, number = Limits(keep_last=1), 0
+    made = random_store(Store(tmp_path / "whole"), seed)
     while True:
-        store = Store(tmp_path / str(number))
-        made = random_store(store, seed)
+        store = Store(shutil.copytree(tmp_path / "whole", tmp_path / str(number)))
         stay, left = expected(made, 1), number
 
         def die(box: str, store: Store = store) -> None:
@@ -224,7 +225,7 @@ def test_temporary_files_of_the_dead_go_and_are_counted_before(tmp_path: Path) -
 def test_what_people_gave_is_never_touched(tmp_path: Path) -> None:
     store = Store(tmp_path)
     random_store(store, 3)
-    given = ("review/answers.jsonl", "imported/a/x.parquet", "sources.lock", "mirrors/m.json", "takedown.jsonl")
+    given = ("review/answers.jsonl", "imported/a/x.parquet", "sources.lock", "mirrors/m.json", "takedown/1.jsonl")
     for name in given:
         write_text(tmp_path / name, "{}" if name == "sources.lock" else "")
     collect(store, Limits(keep_last=1, unfinished=True), remove=True, now=NOW)

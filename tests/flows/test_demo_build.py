@@ -8,17 +8,24 @@ import polars as pl
 import pytest
 from commands import DemoBuild, Vlmix
 
+from flows.demo.publish import publish
 from flows.mixes import Mix, find
 from manifests.manifest import Counts, Manifest
 from review.export import QUEUE_FILES
 from shards.schema import NULL_STATES, VERDICTS
 from shards.store import Store
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 SUMMARY = {"mix", "manifest", "report", "digest", "steps", "totals", "domains", "stages", "warnings"} | {
     *("since", "record", "counters")
 }
+
+
+@pytest.fixture(scope="module")
+def demo(demo: DemoBuild, tmp_path_factory: pytest.TempPathFactory) -> DemoBuild:
+    """A copy of the finished demo for this module, which runs on it and locks it."""
+    return demo.copy(tmp_path_factory.mktemp("own") / "store")
 
 
 def mixes(demo: DemoBuild) -> dict[str, Mix]:
@@ -229,6 +236,7 @@ def test_the_report_shows_the_planted_defects(demo: DemoBuild) -> None:
 
 
 def test_a_single_stage_reads_its_own_sources_only(vlmix: Vlmix, tmp_path: Path) -> None:
+    publish(tmp_path / "demo", scale=0.1)
     done = vlmix("run", "build-sft-mix", "--stage", "warm-up", "--store", tmp_path, "--json")
     assert done.code == 0, done.err
     assert [stage["stage"] for stage in done.document["stages"]] == ["warm-up"]

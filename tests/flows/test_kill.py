@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from commands import ROOT, DemoBuild, Vlmix, environment
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 BOXES = ("scans", "pictures", "shards", "scores", "mixtures")
 
@@ -29,10 +29,10 @@ def names(store: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("share", [0.02, 0.2, 0.45, 0.7, 0.95])
-def test_killed_and_run_again(demo: DemoBuild, vlmix: Vlmix, tmp_path: Path, share: float) -> None:
+def test_killed_and_run_again(small_demo: DemoBuild, vlmix: Vlmix, tmp_path: Path, share: float) -> None:
     store = tmp_path / "store"
-    shutil.copytree(demo.store / "demo", store / "demo")
-    target = share * len(files(demo.store))
+    shutil.copytree(small_demo.store / "demo", store / "demo")
+    target = share * len(files(small_demo.store))
     command = [sys.executable, "-m", "flows.cli", "run", "build-sft-mix", "--store", str(store)]
     run = subprocess.Popen(
         command,
@@ -51,14 +51,15 @@ def test_killed_and_run_again(demo: DemoBuild, vlmix: Vlmix, tmp_path: Path, sha
     before = complete(store)
     again = vlmix("run", "build-sft-mix", "--store", store, "--json")
     assert again.code == 0, again.err
-    assert again.document["digest"] == demo.document["digest"]
+    assert again.document["digest"] == small_demo.document["digest"]
     after = files(store)
     # parts of score tables go when their table is complete; every other complete file stays as it was written
     assert all(after.get(path) in {time_before, None} for path, time_before in before.items())
     gone = [path for path in before if path not in after]
     assert all(path.name.startswith("part-") for path in gone)
     assert not list(store.rglob("*.tmp"))
-    assert {path.relative_to(store) for path in after} == {path.relative_to(demo.store) for path in files(demo.store)}
+    undisturbed = {path.relative_to(small_demo.store) for path in files(small_demo.store)}
+    assert {path.relative_to(store) for path in after} == undisturbed
 
 
 def complete(store: Path) -> dict[Path, int]:

@@ -20,7 +20,7 @@ from prefect_server import prefect, prefect_server, stop
 
 from benchmarks.kill import write_recipe
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 PATIENCE_S = 600.0
 NIGHTLY = "deployments/name/build-sft-mix/nightly"

@@ -12,7 +12,13 @@ import pytest
 from commands import ROOT, DemoBuild, environment
 from prefect_server import PATIENCE, flow_runs, prefect, prefect_server, stop
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
+
+
+@pytest.fixture(scope="module")
+def demo(demo: DemoBuild, tmp_path_factory: pytest.TempPathFactory) -> DemoBuild:
+    """A copy of the finished demo for this module, which runs on it."""
+    return demo.copy(tmp_path_factory.mktemp("own") / "store")
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +43,16 @@ def test_prefect_run_without_a_server(demo: DemoBuild, tmp_path: Path) -> None:
     assert "Completed()" in done.stdout + done.stderr
 
 
-def test_prefect_run_with_a_server(demo: DemoBuild, server: dict[str, str]) -> None:
+@pytest.fixture(scope="module")
+def flow_run(demo: DemoBuild, server: dict[str, str]) -> dict[str, str]:
+    """One run that reports to the server, as the server knows it right after."""
     done = prefect("run", "build-sft-mix", "--store", str(demo.store), env=server)
     assert done.returncode == 0, done.stderr
-    assert flow_runs(server["PREFECT_API_URL"])[0]["state_type"] == "COMPLETED"
+    return flow_runs(server["PREFECT_API_URL"])[0]
+
+
+def test_prefect_run_with_a_server(flow_run: dict[str, str]) -> None:
+    assert (flow_run["name"], flow_run["state_type"]) == ("demo", "COMPLETED")
 
 
 def test_a_deployment_run_by_a_process_worker(demo: DemoBuild, server: dict[str, str], tmp_path: Path) -> None:
@@ -62,9 +74,11 @@ def test_a_deployment_run_by_a_process_worker(demo: DemoBuild, server: dict[str,
     assert latest["state_type"] == "COMPLETED" and latest["deployment_id"]
 
 
-def test_the_artifacts_hold_the_counts_and_the_report(demo: DemoBuild, server: dict[str, str]) -> None:
-    assert prefect("run", "build-sft-mix", "--store", str(demo.store), env=server).returncode == 0
-    reply = httpx.post(f"{server['PREFECT_API_URL']}/artifacts/filter", json={}, timeout=30)
+def test_the_artifacts_hold_the_counts_and_the_report(
+    demo: DemoBuild, server: dict[str, str], flow_run: dict[str, str]
+) -> None:
+    asked = {"flow_runs": {"id": {"any_": [flow_run["id"]]}}}
+    reply = httpx.post(f"{server['PREFECT_API_URL']}/artifacts/filter", json=asked, timeout=30)
     artifacts = {artifact["key"]: artifact["data"] for artifact in reply.json()}
     for stage in demo.document["stages"]:
         assert f'"emitted": {stage["totals"]["emitted"]}' in artifacts["demo-counts"]
@@ -74,8 +88,9 @@ def test_the_artifacts_hold_the_counts_and_the_report(demo: DemoBuild, server: d
     assert described["demo-new"] == f"no change since {demo.document['digest'][:12]}"
 
 
-def test_a_finished_build_tells_automations_and_logs_its_steps(demo: DemoBuild, server: dict[str, str]) -> None:
-    assert prefect("run", "build-sft-mix", "--store", str(demo.store), env=server).returncode == 0
+def test_a_finished_build_tells_automations_and_logs_its_steps(
+    demo: DemoBuild, server: dict[str, str], flow_run: dict[str, str]
+) -> None:
     api = server["PREFECT_API_URL"]
     wanted = {"filter": {"event": {"prefix": ["build-sft-mix."]}}}
 
@@ -90,8 +105,7 @@ def test_a_finished_build_tells_automations_and_logs_its_steps(demo: DemoBuild, 
     waiting = {stage["stage"]: stage["totals"]["review"] for stage in demo.document["stages"]}
     assert found["build-sft-mix.review"]["payload"]["rows"] == waiting
     assert "build-sft-mix.changed" not in found
-    run = flow_runs(api)[0]["id"]
-    asked = {"logs": {"flow_run_id": {"any_": [run]}}, "limit": 200}
+    asked = {"logs": {"flow_run_id": {"any_": [flow_run["id"]]}}, "limit": 200}
     logs = until(
         lambda: (
             (said := [each["message"] for each in httpx.post(f"{api}/logs/filter", json=asked, timeout=30).json()])
@@ -117,7 +131,7 @@ def test_python_m_prefect_knows_the_command_too(tmp_path: Path) -> None:
     assert done.returncode == 0 and "--recipe" in done.stdout
 
 
-def test_prefect_run_tells_usage_errors(tmp_path: Path) -> None:
-    done = prefect("run", "build-sft-mix", "--recipe", "nope", env={"PREFECT_HOME": str(tmp_path)})
+def test_prefect_run_tells_usage_errors(server: dict[str, str]) -> None:
+    done = prefect("run", "build-sft-mix", "--recipe", "nope", env=server)
     assert done.returncode == 2
     assert "no recipe `nope`" in done.stderr

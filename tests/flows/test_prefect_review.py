@@ -18,7 +18,7 @@ from flows.mixes import Mix, find
 from flows.review_scores import journal
 from shards.store import Store
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 RULES: list[dict[str, object]] = [{"name": "doubt", "when": "answer_chars < 100", "then": "review"}]
 PATIENCE = 180.0

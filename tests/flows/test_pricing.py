@@ -172,7 +172,9 @@ def test_a_file_of_rates_that_is_not_understood_is_named(tmp_path: Path, text: s
         read_rates(tmp_path / "absent.yaml")
 
 
-def test_the_commands(vlmix: Vlmix, demo: DemoBuild, tmp_path: Path) -> None:
+@pytest.mark.integration
+def test_the_commands(vlmix: Vlmix, small_demo: DemoBuild, tmp_path: Path) -> None:
+    demo = small_demo.copy(tmp_path / "demo")
     plan = vlmix("plan", "demo", "--store", demo.store, "--json").document["judge"]
     assert {bill["basis"] for bill in plan["sources"]} == {"scores in the store"}
     assert plan["total"]["calls"] is not None and plan["total"]["money"] is None

@@ -13,7 +13,7 @@ from prefect_server import prefect_server
 
 from benchmarks.kill import write_recipe
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 
 def test_the_server_dies_in_the_middle_of_a_run(vlmix: Vlmix, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ The others see `base`, with torch and transformers, through a path file, so that
 """
 
 import argparse
+import fcntl
 import hashlib
 import os
 import shutil
@@ -12,6 +13,8 @@ import subprocess
 import sys
 import time
 import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,18 +65,28 @@ def make(name: str) -> float:
         CannotMakeError: offline, another platform, another Python.
     """
     started = time.monotonic()
-    if _stamp(name).is_file() and _stamp(name).read_text() == _wanted(name):
-        return 0.0
     if name in _FAILED:
         raise CannotMakeError(_FAILED[name])
-    try:
-        if name != BASE:
-            make(BASE)
-        _make(name)
-    except CannotMakeError as error:
-        _FAILED[name] = str(error)
-        raise
+    with _alone(name):
+        if _stamp(name).is_file() and _stamp(name).read_text() == _wanted(name):
+            return 0.0
+        try:
+            if name != BASE:
+                make(BASE)
+            _make(name)
+        except CannotMakeError as error:
+            _FAILED[name] = str(error)
+            raise
     return time.monotonic() - started
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Wait until no other process makes this environment: workers of the tests want them at the same time."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with (FOLDER / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 _FAILED: dict[str, str] = {}
@@ -86,7 +99,8 @@ def _make(name: str) -> None:
     if name != BASE:
         (packages(name) / "base.pth").write_text(f"{packages(BASE)}\n")
     pip = [sys.executable, "-m", "pip", "--python", str(python(name)), "install", "--quiet", "--no-deps"]
-    pip += ["--retries", "1"]
+    # of ten thousand modules a tenth is imported: those are compiled then, and kept
+    pip += ["--retries", "1", "--no-compile"]
     _run([*pip, "--requirement", str(HERE / name / "requirements.txt")])
     for path in ENVIRONMENTS[name].removed:
         shutil.rmtree(packages(name) / path)
@@ -95,7 +109,8 @@ def _make(name: str) -> None:
 
 
 def _run(command: list[str]) -> None:
-    variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    apart = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+    variables = {name: value for name, value in os.environ.items() if name not in apart}
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=variables, timeout=SECONDS)
     except subprocess.TimeoutExpired as error:

@@ -21,7 +21,7 @@ from manifests.exports.mds_file import write_mds
 from shards.sample import ShardsIndex, read_samples, sample_path
 from shards.store import Store
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 HERE = Path(__file__).parent
 REAL = SHARED / "data" / "real"

@@ -9,7 +9,7 @@ from commands import DemoBuild, Vlmix
 
 from interop.test_interop import run
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 
 @pytest.mark.parametrize("name", ["export.json", "min/result.json"])
