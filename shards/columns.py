@@ -4,7 +4,7 @@ At a URL a large table is not brought for a few of its columns: their bytes are 
 in a file of the same size with holes, beside the place of the table in the working folder.
 
     .NAME.columns   the table, in which only some ranges are filled
-    .NAME.ranges    which: `BEGIN END`, in bytes, a line each, written when they are on the disk
+    .NAME.ranges    which: `BEGIN END .`, in bytes, a line each, written when they are on the disk
 
 Whoever reads next finds them there. Both go when the table is brought whole. Several processes may fill one file: they
 write the same bytes to the same place.
@@ -40,6 +40,9 @@ _MAGIC: Final = b"PAR1"
 _END: Final = 8
 """Bytes behind the footer: its length, and the magic. Source: Apache Parquet format 2, "File format"."""
 
+
+_DONE: Final = "."
+"""Ends a line, so that one that a power cut shortened is known."""
 
 PARTS: Final = (".columns", ".ranges")
 """Ends of the names of what a working folder has of a table."""
@@ -150,13 +153,14 @@ class _Partial:
                 written += os.pwrite(handle, data[written:], span.begin + written)
         os.fsync(handle)
         with self._ranges.open("ab", buffering=0) as lines:
-            lines.write("".join(f"{begin} {end}\n" for begin, end in spans).encode())
+            # on lines of their own, whatever a power cut left of the last one
+            lines.write("".join(f"\n{begin} {end} {_DONE}\n" for begin, end in spans).encode())
 
     def _known(self) -> list[Span]:
         if not self._ranges.is_file():
             return []
-        whole, _, _ = self._ranges.read_text("ascii").rpartition("\n")  # a kill may cut the last line
-        return [Span(*map(int, line.split())) for line in whole.splitlines()]
+        lines = [line.split() for line in self._ranges.read_text("ascii").splitlines()]
+        return [Span(int(line[0]), int(line[1])) for line in lines if line[2:] == [_DONE]]
 
 
 def spans_of(footer: pq.FileMetaData, columns: Collection[str] | None, rows: range | None) -> Iterator[Span]:

@@ -94,6 +94,14 @@ def test_modules_fit_in_a_head(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 400
 
 
+def test_tables_that_do_not_come_with_their_box_are_read_through_the_store() -> None:
+    readers = {"scan_parquet", "read_parquet", "read_parquet_schema", "ParquetFile", "read_table", "read_schema"}
+    for path in modules():
+        calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        direct = [ast.unparse(call) for call in calls if getattr(call.func, "attr", "") in readers]
+        assert not [call for call in direct if "SCORES_FILE" in call or "scores.parquet" in call], name(path)
+
+
 def test_the_demo_publishers_share_no_code_with_the_readers() -> None:
     for path in (ROOT / "flows" / "demo").glob("*.py"):
         ours = {module for module, _ in imports(path) if module.split(".", maxsplit=1)[0] in PACKAGES}
