@@ -1,6 +1,6 @@
 """What Prefect costs: one job without it and with it, and empty tasks for the price of each; a real server beside.
 
-    python -m benchmarks.prefect_overhead [--rows 10000] [--workers 2] [--folder DIR] [--rounds 3]
+    python -m benchmarks.prefect_overhead [--rows 10000] [--workers 2] [--folder DIR] [--rounds 3] [--beside]
 
 The job is that of `benchmarks.scale`, once as `vlmix run build-sft-mix` and once as `prefect run build-sft-mix`, whose
 states, logs and artifacts go to a server of its own (SQLite). Printed are CPU seconds of the main process, of its
@@ -9,6 +9,9 @@ tasks go through the same runner: `STEPS` steps of `BATCHES` tasks that do nothi
 
 The number of tasks does not grow with the rows: a step has at most `BATCHES`. So the whole is a fixed part and a price
 for each task, and the last line says what they come to in a run of ten minutes.
+
+`--beside` runs both ways at the same time instead, with one worker and one core each, the server on the core of its
+run, and compares their wall time; cores change places each round. 1,000,000 rows take about ten minutes (Linux).
 """
 
 import argparse
@@ -24,6 +27,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -73,14 +77,14 @@ class Server:
 
 
 @contextmanager
-def prefect_server(home: Path) -> Iterator[Server]:
+def prefect_server(home: Path, *prefix: str) -> Iterator[Server]:
     """Start one, wait until it answers, and see what it takes when it has nothing to do."""
     home.mkdir()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     variables = {**os.environ, "PREFECT_HOME": str(home), "VLMIX_ROOT": str(ROOT), "DO_NOT_TRACK": "1"}
-    command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port), "--log-level", "INFO"]
+    command = [*prefix, sys.executable, "-m", "prefect", "server", "start", "--port", str(port), "--log-level", "INFO"]
     with (home / "server.log").open("wb") as log:
         process = subprocess.Popen(command, env=variables, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
         try:
@@ -168,6 +172,27 @@ def compare(folder: Path, rows: int, workers: int, rounds: int) -> None:
     _conclude(plain, with_prefect, empty)
 
 
+def compare_beside(folder: Path, rows: int, rounds: int) -> None:
+    """Print the wall time of both ways, run at the same time, a core each."""
+    write_sources(folder, rows)
+    write_recipe(folder, rows)
+    first, second, *_ = sorted(os.sched_getaffinity(0))
+    for number in range(rounds):
+        mine, other = (["taskset", "-c", str(core)] for core in ((second, first) if number % 2 else (first, second)))
+        command = [*mine, sys.executable, "-m", "prefect", "run", *job(folder, f"prefect-{number}", 1)]
+        plain = [*other, sys.executable, "-m", "flows.cli", "run", *job(folder, f"plain-{number}", 1)]
+        with prefect_server(folder / f"server-{number}", *mine) as server, ThreadPoolExecutor(1) as threads:
+            beside = threads.submit(watched, plain)
+            with_prefect = asked(server, command)
+            taken, _ = beside.result()
+        without = _run(taken, 0, taken.wall, Counter())
+        _say("vlmix run", without)
+        _say("prefect run", with_prefect)
+        print(
+            f"wall: {with_prefect.wall / without.wall - 1:+.1%}, {with_prefect.wall - without.wall:+.1f} s", flush=True
+        )
+
+
 def _say(name: str, run: Run) -> None:
     print(
         f"{name:<16} main {run.main:>6.2f}  workers {run.workers:>6.2f}  server {run.server:>6.2f} CPU s  "
@@ -205,13 +230,17 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--beside", action="store_true")
     parser.add_argument("--empty", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.empty is not None:
         empty_steps(options.empty)
         return
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
-        compare(Path(name), options.rows, options.workers, options.rounds)
+        if options.beside:
+            compare_beside(Path(name), options.rows, options.rounds)
+        else:
+            compare(Path(name), options.rows, options.workers, options.rounds)
 
 
 if __name__ == "__main__":
