@@ -25,7 +25,6 @@ from flows.metering import Spent, Work, add, measured, tally
 from flows.review_scores import Answers
 from flows.takedowns import Takedowns
 from manifests.leaks import LEAK_SCORES
-from manifests.order import hash_keys
 from manifests.rules import HUMAN_SCORES, TAKEN_DOWN, Scores
 from shards.columns import scan_table
 from shards.errors import PictureError, RecipeError
@@ -245,8 +244,7 @@ def score_sources(runner: Runner, store: Store, filters: FilterSet, sourced: Map
             add(Work("score pictures", source.name), Spent(executed=len(missing), cached=len(looked) - len(missing)))
             picture_jobs += [PictureJob(store, shards, number, per_part, missing)] if missing else []
     if jobs:
-        # the compiler that mixing needs takes half a second to begin
-        threading.Thread(target=hash_keys, args=(pl.Series(["key"]),), kwargs={"seed": 0, "entry": ""}).start()
+        threading.Thread(target=_begin_to_compile).start()
     runner.map("score text", score_shard, jobs)
     runner.map("score pictures", score_pictures, picture_jobs)
     for source, shards in sourced.values():
@@ -254,6 +252,13 @@ def score_sources(runner: Runner, store: Store, filters: FilterSet, sourced: Map
             _finish(store, filters, source, shards)
     executed = sum(len(job.todo) for job in jobs) + sum(len(job.todo) for job in picture_jobs)
     return Steps(executed, cached)
+
+
+def _begin_to_compile() -> None:
+    """Have numba load, which takes half a second, before mixing needs it."""
+    from manifests.order import hash_keys
+
+    hash_keys(pl.Series(["key"]), seed=0, entry="")
 
 
 def natives(source: Source) -> tuple[Native, ...]:

@@ -114,6 +114,12 @@ def test_the_command_line_starts_quickly() -> None:
     assert not set(loaded.split()) & {"polars", "pyarrow", "prefect", "numba", "PIL", "pydantic"}
 
 
+def test_a_process_that_runs_an_engine_loads_no_numba() -> None:
+    # vLLM looks at what all modules hold when it starts, and fails at numba's
+    code = "import sys, flows.judge_pool, flows.ledger; print('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT).stdout.strip() == b"False"
+
+
 def test_direct_dependencies_do_not_grow_by_accident() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert len(project["dependencies"]) <= 18
