@@ -117,7 +117,8 @@ def test_the_command_line_starts_quickly() -> None:
 def test_a_process_that_runs_an_engine_loads_no_numba() -> None:
     # vLLM looks at what all modules hold when it starts, and fails at numba's
     code = "import sys, flows.judge_pool, flows.ledger; print('numba' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT).stdout.strip() == b"False"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == b"False"
 
 
 def test_direct_dependencies_do_not_grow_by_accident() -> None:
