@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from filters.judges.base import Judge
 from filters.student import Student
 from filters.tokenizer import TokenCount
+from flows.allocators import release_memory
 from flows.comparing import comparison_version
 from flows.demo.publish import publish
 from flows.demo.server import serve
@@ -173,6 +174,7 @@ def build(
         fetched = {name: _fetch(place, store, update=update) for name, place in located.items()}
         sourced = _source(fetched, store, runner, policy, note)
         note("score", score_sources(runner, store, prepared.filters, sourced))
+        release_memory()
         if prepared.filters.leakage:
             searched = [shards for _, shards in sourced.values()]
             note("leakage", find_leaks(runner, store, prepared.filters.leakage, searched))

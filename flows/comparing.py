@@ -21,7 +21,7 @@ from shards.store import Box, Store
 PAIRS_PER_JOB: Final = 128
 """Pairs of one file: a killed run repeats at most this many per worker."""
 
-_HELD: Final = 16
+_HELD: Final = 8
 """Gray pictures that a job holds, at most 1 MB each; pairs of one cluster come one after the other."""
 
 PAIRS: Final = {

@@ -208,8 +208,7 @@ def _begin(out: Path) -> None:
 def _export(mix: Mix, to: str, exporter: Exporter, out: Path, lines: Sequence[NativePart] | None) -> ExportReport:
     media = Media(PictureReader(str(mix.store.root)), out / PICTURES)
     parts = planned_parts(mix) if lines is None else [line.part for line in lines]
-    with media.in_threads():
-        outcomes = exporter(parts, media, out)
+    outcomes = exporter(parts, media, out)
     entries = _entries(mix, outcomes) if lines is None else []
     native = _native(mix, lines or [], [] if lines is None else outcomes, streamed=to == STREAMED)
     rows: list[EntryExport | NativeExport] = [*entries, *native]

@@ -80,7 +80,7 @@ def _path_of_this_process() -> Iterator[None]:
 
     A fork server of Python 3.11 looks there, so that it may take another package for ours.
     """
-    wanted = {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONSAFEPATH": "1", **allocators()}
+    wanted = {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONSAFEPATH": "1", "MALLOC_ARENA_MAX": "1", **allocators()}
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:

@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Callable
-from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from manifests.exports.internvl import InternVL
 from manifests.exports.llamafactory import LlamaFactory
 from manifests.exports.llava_next import LlavaNext
 from manifests.exports.vila import Vila
-from shards.errors import StoreError
 
 TRAINERS: dict[str, Exporter] = {
     "llava_next": LlavaNext(),
@@ -160,26 +158,6 @@ def test_pictures_are_written_once_and_mirrors_are_referenced(pictures: Pictures
     assert json_rows(out)["alone"]["image"] == "mirrors/disk/a b/\u56fe.png"
     tarred = out / "images" / json_rows(out)["spread"]["image"][1]
     assert tarred.read_bytes() == pictures.media(out).data(pictures.tarred)
-
-
-def test_pictures_that_threads_write_are_the_same(pictures: Pictures, tmp_path: Path) -> None:
-    parts = [part("set", good_rows(pictures), times=2), part("more", good_rows(pictures))]
-    found = []
-    for name in ("alone", "threads"):
-        media = pictures.media(tmp_path / name)
-        with media.in_threads() if name == "threads" else nullcontext():
-            LlavaNext()(parts, media, tmp_path / name)
-        files = [path for path in (tmp_path / name / "images").rglob("*.*") if "mirrors" not in path.parts]
-        found.append((media.written, media.written_bytes, {path.name: path.read_bytes() for path in files}))
-    assert found[0] == found[1] and len(found[0][2]) == 4
-
-
-def test_a_picture_that_a_thread_cannot_write_stops_the_export(pictures: Pictures, tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "images").write_text("a file")
-    media = pictures.media(tmp_path / "out")
-    with pytest.raises(StoreError, match=r"cannot write pictures to .*; free space"), media.in_threads():
-        media.path(pictures.packed[0])
 
 
 @pytest.mark.parametrize(
