@@ -76,14 +76,14 @@ class Unit:
     """ms beside the text itself, and"""
     text: float = 0.035
     """ms for 1 kB: docs/filters.md, 6,270 samples of 3.3 kB a CPU second; `benchmarks.scale`, 0.07 ms for 0.45 kB."""
-    picture: float = 1.6
-    """ms of a photo of 640 x 480, measured and hashed: `benchmarks.hashes`; a page of 2000 x 1500 takes 5."""
+    picture: float = 1.1
+    """ms of a photo of 640 x 480, measured and hashed: `benchmarks.hashes`; a page of 2000 x 1500 takes 4."""
     mix_row: float = 0.05
     """ms in the main process: `benchmarks.scale`, steps `compact`, `mix` and `report`."""
     search_row: float = 0.006
     """ms in the main process: `benchmarks.clusters`, level `pair`."""
-    comparison: float = 21.7
-    """ms: `benchmarks.dedup_truth`; photos take 3 to 15."""
+    comparison: float = 8.6
+    """ms: `benchmarks.dedup_truth`; photos take 3 to 7."""
     export_row: float = 0.13
     """ms: `benchmarks.scale`, format `hf`."""
     export_gb: float = 1000
