@@ -75,9 +75,11 @@ def test_a_server_that_is_killed_is_replaced_and_its_copies_end() -> None:
     with WorkerPool(1, PLENTY) as pool:
         ((first, worker),) = pool.map("ask", both, [0])
         os.kill(first, signal.SIGKILL)
-        wait_until(lambda: parent_of(worker) is None)  # until it has seen that, it would answer once more
+        # a worker answers until this process has seen that its server is gone
+        wait_until(lambda: pool.map("ask", both, [0])[0][1] != worker)
         ((second, other),) = pool.map("ask", both, [0])
         assert len({first, worker, second, other}) == 4
+        wait_until(lambda: parent_of(worker) is None)
 
 
 def both(_: int) -> tuple[int, int]:
