@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from shards.resampling import Box, Pixels, fixed, resampled, turned, weights_of
+from shards.resampling import Box, Pixels, fixed, goes_down_first, resampled, turned, weights_of
 
 
 def squares(gray: Image.Image, boxes: Sequence[Box], side: int) -> Pixels:
@@ -22,7 +22,7 @@ def squares(gray: Image.Image, boxes: Sequence[Box], side: int) -> Pixels:
     Source: shards/resampling.py, `resized`; a picture is turned once for all of its parts.
     """
     made = np.empty((len(boxes), side, side), np.uint8)
-    down_first = gray.height > side and gray.height - side > 2 * (gray.width - side)
+    down_first = goes_down_first(gray.size, (side, side))
     lines = fixed(np.asarray(gray)) if down_first else fixed(turned(np.asarray(gray)))
     for square, (left, top, right, bottom) in zip(made, boxes, strict=True):
         across = weights_of(gray.width, left, right, side, "lanczos")

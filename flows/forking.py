@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from types import MappingProxyType
 from typing import Final
 
 from flows.allocators import allocators
@@ -33,9 +32,7 @@ def start_server() -> None:
             _run_server()
 
 
-def start(
-    serve: Callable[[Connection], None], theirs: Connection, defaults: Mapping[str, str] = MappingProxyType({})
-) -> BaseProcess:
+def start(serve: Callable[[Connection], None], theirs: Connection, defaults: Mapping[str, str]) -> BaseProcess:
     """A process in which `serve` uses this end of a pipe, with the environment that this process has.
 
     Args:

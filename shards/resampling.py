@@ -40,17 +40,26 @@ def resized(gray: Pixels, size: tuple[int, int], method: Method, box: Box | None
     Returns:
         (height, width) uint8.
 
-    Source: Pillow 13.0.0, src/libImaging/Resample.c: `ImagingResample`. Across first, but down first where the height
-    shrinks by more than twice as many pixels as the width.
+    Source: Pillow 13.0.0, src/libImaging/Resample.c: `ImagingResample`.
     """
     (height, width), (wide, high) = gray.shape, size
     gray = fixed(gray)
     left, top, right, bottom = box or (0.0, 0.0, width, height)
     across = None if (wide, left, right) == (width, 0, width) else weights_of(width, left, right, wide, method)
     down = None if (high, top, bottom) == (height, 0, height) else weights_of(height, top, bottom, high, method)
-    if height > high and height - high > 2 * (width - wide):
+    if goes_down_first((width, height), size):
         return _across(_down(gray, down), across)
     return _down(_across(gray, across), down)
+
+
+def goes_down_first(size: tuple[int, int], to: tuple[int, int]) -> bool:
+    """Whether a picture is resampled down before across; width and height of the whole picture, and of the result.
+
+    Source: as `resized`. Across first, but down first where the height shrinks by more than twice as many pixels as the
+    width.
+    """
+    (width, height), (wide, high) = size, to
+    return height > high and height - high > 2 * (width - wide)
 
 
 def fixed(gray: Pixels) -> Pixels:
