@@ -12,9 +12,10 @@ from pydantic import BaseModel
 from filters.judges.base import Judge
 from filters.judges.layout import Layout
 from flows.build import Prepared
-from flows.judging import ask_when, domain_tags, prompts_of, rows_concerned, rows_to_ask, spare
+from flows.judging import rows_concerned, rows_to_ask, spare
 from flows.ledger import Question, ledger_box, read_ledger
 from flows.mixing import load_source
+from flows.recipe_judge import ask_when, domain_tags, prompts_of
 from flows.scoring import CRITERIA, SIGHTED, criteria_of, judged_types, natives, score_box
 from manifests.mixture import SourceScores
 from manifests.plan import PlannedStage

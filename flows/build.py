@@ -18,11 +18,11 @@ from flows.demo.publish import publish
 from flows.demo.server import serve
 from flows.executor import Runner, Steps
 from flows.importing import imported_names
-from flows.judging import ask_when, check_ask_when, check_judge, judge_of, pictures_shown, prompt_hashes
 from flows.leak_sets import benchmarks_of
 from flows.leaking import find_leaks, with_cuts
 from flows.metering import Spent, Work, add, measured, tally
 from flows.mixing import Mixed, make_mixture
+from flows.recipe_judge import ask_when, check_ask_when, check_judge, judge_of, pictures_shown, prompt_hashes
 from flows.resolve import DEMO_HOST, Located, Place, demo_root, excluded_rows, facts, locate, on_disk
 from flows.review_scores import answers_by_source
 from flows.scoring import ASKABLE, FilterSet, filter_set, score_sources

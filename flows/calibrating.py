@@ -13,8 +13,8 @@ from filters.judges.likelihood import LIKELIHOOD
 from filters.judges.score import requests, scores
 from filters.texts import read_texts
 from flows.importing import read_table
-from flows.judging import judge_of, prompts_of
 from flows.mixes import find_one
+from flows.recipe_judge import judge_of, prompts_of
 from flows.scoring import CRITERIA, SIGHTED
 from manifests.load import load_recipe
 from shards.errors import UsageError

@@ -27,9 +27,9 @@ from filters.student import (
     write_student,
 )
 from flows.copying import THRESHOLDS, Copying, check_criterion, copying
-from flows.judging import prompts_of
 from flows.ledger import Question, ledger_box, read_ledger
 from flows.mixes import Mix, find
+from flows.recipe_judge import prompts_of
 from manifests.load import load_recipe
 from shards.errors import UsageError
 from shards.files import fingerprint

@@ -13,7 +13,7 @@ from filters.judges.http import API_KEY, HttpJudge
 from filters.judges.vllm import VllmJudge
 from flows.console import where
 from flows.doctor import Finding, bad, doubtful, good
-from flows.judging import judge_of
+from flows.recipe_judge import judge_of
 from flows.resolve import locate
 from manifests.load import load_recipe
 from shards.errors import UsageError

@@ -8,9 +8,10 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
-from flows.judging import SPARED, Mask, ask_when, criterion_columns, rows_concerned, rows_to_ask, spare
+from flows.judging import SPARED, Mask, criterion_columns, rows_concerned, rows_to_ask, spare
 from flows.mixes import Mix
 from flows.rebuilding import Stored
+from flows.recipe_judge import ask_when
 from flows.scoring import CRITERIA, CRITERION_OF, JUMP, SIGHTED
 from manifests.manifest import added
 from manifests.mixture import SourceScores

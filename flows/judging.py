@@ -1,41 +1,33 @@
 """Asks the judge for the rows whose verdict still hangs on it; flows/ledger.py keeps every answer."""
 
-import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from pydantic import TypeAdapter, ValidationError
 
 from filters.judge_domain import DOMAINS
-from filters.judges.base import Judge, Seer, is_seer
-from filters.judges.likelihood import LIKELIHOOD
-from filters.judges.tiny import TINY, TinyJudge
+from filters.judges.base import Judge
 from flows.executor import Runner, Steps
-from flows.ledger import Question, Rows, answer, prompt_sha256
-from flows.scoring import ASKABLE, CRITERIA, CRITERION_OF, JUMP, SIGHTED, criteria_of, judged_types
+from flows.ledger import Asked, Question, Rows, answer
+from flows.recipe_judge import ask_when, domain_tags
+from flows.scoring import ASKABLE, CRITERION_OF, JUMP, SIGHTED, judged_types
 from manifests.asking import to_ask
 from manifests.manifest import JudgeCounts
 from manifests.mixture import SourceScores, columns_of, take_mask
 from manifests.plan import PlannedStage
-from manifests.recipe import JudgeSettings, Recipe, Rule
-from manifests.rules import HUMAN_SCORES, Predicate, Scores, parse
-from shards.complaint import complaint
-from shards.errors import RecipeError
+from manifests.recipe import Recipe
 from shards.schema import STATE_SUFFIX
 from shards.store import Box, Store
 
 Mask = npt.NDArray[np.bool_]
+Place = tuple[str, str]
+"""Source and criterion."""
 
 SPARED: Final = "spared"
 """State of scores that `ask_when` says not to ask for, while others are asked; `not_asked` before and after."""
-
-_MODELS: Final = {"vllm": "VllmJudge", "http": "HttpJudge"}
-"""Backend -> class in the module of its name; loaded when a recipe names it."""
 
 
 class Judged(NamedTuple):
@@ -44,135 +36,6 @@ class Judged(NamedTuple):
     sources: dict[str, SourceScores]
     steps: Steps
     counts: dict[str, JudgeCounts]
-
-
-def judge_of(recipe: Recipe, folder: Path) -> Judge | None:
-    """The judge that a recipe names; None for `off`.
-
-    Args:
-        recipe: as written.
-        folder: what its relative paths start from.
-
-    Raises:
-        RecipeError: a parameter that the backend does not have, or that is of another type.
-    """
-    settings = recipe.judge
-    if settings == "off":
-        return None
-    if settings == "tiny" or settings.backend == "tiny":
-        return TinyJudge()
-    return _model(settings, folder)
-
-
-def _model(settings: JudgeSettings, folder: Path) -> Judge:
-    kind = getattr(importlib.import_module(f"filters.judges.{settings.backend}"), _MODELS[settings.backend])
-    given = settings.model_dump(include={"model", "urls", "dtype", "max_model_len"}, exclude_none=True)
-    given = {name: value for name, value in given.items() if value != ()} | settings.options
-    known = {field.name for field in fields(kind)}
-    for name in sorted(given.keys() - known):
-        raise RecipeError(f"judge `{settings.backend}` has no parameter `{name}`; known: {', '.join(sorted(known))}")
-    for name in ("model", "tokenizer") if settings.backend == "vllm" else ("tokenizer",):
-        if name in given:
-            given[name] = str(folder / given[name])
-    try:
-        judge: Judge = TypeAdapter(kind).validate_python(given)
-    except ValidationError as error:
-        raise RecipeError(f"judge `{settings.backend}`: {complaint(error)}") from error
-    return judge
-
-
-def ask_when(recipe: Recipe) -> dict[str, str]:
-    """Criterion -> SQL predicate; the judge is asked where it is true."""
-    return {} if isinstance(recipe.judge, str) else dict(recipe.judge.ask_when)
-
-
-def check_judge(stages: Sequence[PlannedStage], sources: Mapping[tuple[str, str], str], judge: Judge | None) -> None:
-    """Stop before any work when a rule needs a judge that the recipe has not, or entries of a source disagree.
-
-    Args:
-        stages: planned.
-        sources: source name by (stage, entry id).
-        judge: of the recipe.
-
-    Raises:
-        RecipeError: naming the rule, or the entry.
-    """
-    for stage in stages:
-        domain_tags(stage, {entry.id: sources[stage.mixture, entry.id] for entry in stage.entries})
-        for predicate in stage.predicates:
-            for criterion in criteria_of(predicate.scores):
-                _check_able(predicate, criterion, judge)
-
-
-def _check_able(predicate: Predicate, criterion: str, judge: Judge | None) -> None:
-    if judge is None:
-        needed = min(name for name in predicate.scores if name in ASKABLE)
-        raise RecipeError(f"rule `{predicate.rule.name}` needs score `{needed}`, but the recipe says `judge: off`")
-    if isinstance(judge, TinyJudge) and criterion not in TINY:
-        raise RecipeError(
-            f"rule `{predicate.rule.name}` asks for {criterion}, of which the judge `tiny` knows nothing; "
-            "say `judge: {backend: vllm, ...}` or `http`"
-        )
-    sees = seer(judge)
-    if criterion == LIKELIHOOD and sees and not sees.foretells:
-        raise RecipeError(f"rule `{predicate.rule.name}` asks for {criterion}, which needs `api: token_ids`")
-    if criterion in SIGHTED and not sees:
-        raise RecipeError(
-            f"rule `{predicate.rule.name}` asks for {criterion}, which needs a judge that sees pictures; say "
-            "`options: {max_images: 4}` for a model that does"
-        )
-
-
-def seer(judge: Judge) -> Seer | None:
-    """The judge, if it sees pictures."""
-    return judge if is_seer(judge) and judge.sees else None
-
-
-def check_ask_when(recipe: Recipe, scores: Scores) -> None:
-    """Stop before any work when an `ask_when` cannot be evaluated.
-
-    Raises:
-        RecipeError: a criterion that no judge has, or a predicate that does not fit the cheap scores.
-    """
-    cheap = {name: dtype for name, dtype in scores.items() if name not in {*ASKABLE, *HUMAN_SCORES}}
-    for criterion, predicate in ask_when(recipe).items():
-        if criterion not in CRITERIA:
-            raise RecipeError(f"ask_when: no criterion `{criterion}`; known: {', '.join(CRITERIA)}")
-        parse((Rule(name=f"ask_when.{criterion}", when=predicate, then="keep"),), cheap)
-
-
-def domain_tags(stage: PlannedStage, source_of: Mapping[str, str]) -> dict[str, str | None]:
-    """Source -> the `judge_domain` of its entries.
-
-    Raises:
-        RecipeError: two entries of one source differ, so that a sample would have two qualities.
-    """
-    tags: dict[str, str | None] = {}
-    for entry in stage.entries:
-        source = source_of[entry.id]
-        if tags.setdefault(source, entry.judge_domain) != entry.judge_domain:
-            raise RecipeError(f"entry `{entry.id}`: all entries of source `{source}` need the same `judge_domain`")
-    return tags
-
-
-def prompts_of(criterion: str) -> list[str]:
-    """Prompts that a criterion may be asked with: one for each domain where it is quality."""
-    return [f"quality_{domain}" for domain in DOMAINS] if criterion == "quality" else [criterion]
-
-
-def prompt_hashes(recipe: Recipe, stage: PlannedStage) -> dict[str, str]:
-    """SHA-256 of every prompt that rules of a stage may have the judge asked with."""
-    if recipe.judge == "off":
-        return {}
-    needed = criteria_of(name for predicate in stage.predicates for name in predicate.scores)
-    return {name: prompt_sha256(name) for criterion in needed for name in prompts_of(criterion)}
-
-
-def pictures_shown(judge: Judge | None, stage: PlannedStage) -> dict[str, str]:
-    """How pictures are shown, as the manifest says beside the prompts; nothing where no rule asks about them."""
-    sighted = set(SIGHTED) & set(criteria_of(name for predicate in stage.predicates for name in predicate.scores))
-    sees = seer(judge) if judge and sighted else None
-    return {"pictures": sees.sees} if sees else {}
 
 
 def criterion_columns(criterion: str) -> list[str]:
@@ -190,11 +53,11 @@ def columns_read(recipe: Recipe, stage: PlannedStage, judge: Judge | None) -> se
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Who asks about one source: the runner, the store, the samples and the judge."""
+    """Who asks: the runner, the store, the samples of each source and the judge."""
 
     runner: Runner
     store: Store
-    shards: Box
+    shards: Mapping[str, Box]
     judge: Judge
 
 
@@ -216,15 +79,16 @@ def judge_stage(
         name: replace(source, scores=spare(_tagged(source.scores, tags.get(name)), ask_when(recipe)))
         for name, source in sources.items()
     }
-    asked: dict[tuple[str, str], Mask] = {}
+    asking = Asking(runner, store, shards, judge)
+    asked: dict[Place, Mask] = {}
     steps = Steps()
     while wanted := rows_to_ask(recipe, stage, current, source_of):
-        for (name, criterion), mask in sorted(wanted.items()):
-            asking = Asking(runner, store, shards[name], judge)
-            scores, done = _ask(asking, current[name].scores, np.flatnonzero(mask), criterion)
-            current[name] = replace(current[name], scores=scores)
-            steps = steps.plus(done)
-            asked[name, criterion] = asked.get((name, criterion), np.zeros(mask.shape, np.bool_)) | mask
+        rows = {place: np.flatnonzero(mask) for place, mask in sorted(wanted.items())}
+        scores, done = _ask(asking, {name: current[name].scores for name, _ in rows}, rows)
+        current |= {name: replace(current[name], scores=filled) for name, filled in scores.items()}
+        steps = steps.plus(done)
+        for place, mask in wanted.items():
+            asked[place] = asked.get(place, np.zeros(mask.shape, np.bool_)) | mask
     current = {name: replace(source, scores=_restored(source.scores)) for name, source in current.items()}
     return Judged(current, steps, _counts(recipe, stage, current, source_of, asked))
 
@@ -259,9 +123,9 @@ def _tagged(scores: pl.DataFrame, tag: str | None) -> pl.DataFrame:
 
 def rows_to_ask(
     recipe: Recipe, stage: PlannedStage, sources: Mapping[str, SourceScores], source_of: Mapping[str, str]
-) -> dict[tuple[str, str], Mask]:
+) -> dict[Place, Mask]:
     """(source, criterion) -> mask of the rows to ask, over all entries of the source."""
-    wanted: dict[tuple[str, str], Mask] = {}
+    wanted: dict[Place, Mask] = {}
     for entry in stage.entries:
         source = sources[source_of[entry.id]]
         asks = to_ask(source.scores, stage.predicates, entry, frozenset(ASKABLE))
@@ -276,31 +140,44 @@ def rows_to_ask(
     return wanted
 
 
-def _ask(asking: Asking, scores: pl.DataFrame, rows: Rows, criterion: str) -> tuple[pl.DataFrame, Steps]:
-    """Scores with the answers about `rows` filled in, and about those that need it the second look."""
-    answers, steps = _answers(asking, scores, rows, criterion, second=False)
-    names = [name for name in judged_types(criterion) if name != JUMP]
-    scores = _fill(scores, answers, names, names[0])
-    if criterion != "quality":
-        return scores, steps
-    suspects = rows[scores["instruction_like"].fill_null(False).to_numpy()[rows]]
-    first = answers.filter(pl.col("row").is_in(suspects.tolist()))
-    answered = first.filter(pl.col("quality").is_not_null())
-    again, more = _answers(asking, scores, answered["row"].to_numpy(), criterion, second=True)
-    return _fill(scores, _jumps(first, again), [JUMP], JUMP), steps.plus(more)
+def _ask(
+    asking: Asking, scores: Mapping[str, pl.DataFrame], rows: Mapping[Place, Rows]
+) -> tuple[dict[str, pl.DataFrame], Steps]:
+    """Scores by source with the answers about `rows` filled in, and about those that need it the second look."""
+    filled = dict(scores)
+    answers, steps = _answers(asking, scores, rows, second=False)
+    looked: dict[Place, pl.DataFrame] = {}
+    for (name, criterion), found in answers.items():
+        columns = [column for column in judged_types(criterion) if column != JUMP]
+        filled[name] = _fill(filled[name], found, columns, columns[0])
+        if criterion == "quality":
+            speaks = scores[name]["instruction_like"].fill_null(False).to_numpy()[rows[name, criterion]]
+            looked[name, criterion] = found.filter(pl.Series(speaks))
+    graded = {place: first.filter(pl.col("quality").is_not_null()) for place, first in looked.items()}
+    suspects = {place: first["row"].to_numpy() for place, first in graded.items()}
+    again, more = _answers(asking, scores, suspects, second=True)
+    for (name, criterion), first in looked.items():
+        filled[name] = _fill(filled[name], _jumps(first, again[name, criterion]), [JUMP], JUMP)
+    return filled, steps.plus(more)
 
 
 def _answers(
-    asking: Asking, scores: pl.DataFrame, rows: Rows, criterion: str, *, second: bool
-) -> tuple[pl.DataFrame, Steps]:
+    asking: Asking, scores: Mapping[str, pl.DataFrame], rows: Mapping[Place, Rows], *, second: bool
+) -> tuple[dict[Place, pl.DataFrame], Steps]:
     """Answers about rows, by row, each asked with the prompt of its domain."""
-    found, steps = [], Steps()
-    for prompt_id, own in _by_prompt(scores, rows, criterion).items():
-        question = Question(asking.judge, criterion, prompt_id, second, sighted=criterion in SIGHTED)
-        answers, done = answer(asking.runner, asking.store, asking.shards, own, question)
-        found.append(answers)
+    places: list[Place] = []
+    asked: list[Asked] = []
+    for (name, criterion), own in rows.items():
+        for prompt_id, some in _by_prompt(scores[name], own, criterion).items():
+            question = Question(asking.judge, criterion, prompt_id, second, sighted=criterion in SIGHTED)
+            places.append((name, criterion))
+            asked.append(Asked(asking.shards[name], some, question))
+    found: dict[Place, list[pl.DataFrame]] = {}
+    steps = Steps()
+    for place, (answers, done) in zip(places, answer(asking.runner, asking.store, asked), strict=True):
+        found.setdefault(place, []).append(answers)
         steps = steps.plus(done)
-    return pl.concat(found).sort("row"), steps
+    return {place: pl.concat(frames).sort("row") for place, frames in found.items()}, steps
 
 
 def _by_prompt(scores: pl.DataFrame, rows: Rows, criterion: str) -> dict[str, Rows]:
@@ -347,7 +224,7 @@ def _counts(
     stage: PlannedStage,
     sources: Mapping[str, SourceScores],
     source_of: Mapping[str, str],
-    asked: Mapping[tuple[str, str], Mask],
+    asked: Mapping[Place, Mask],
 ) -> dict[str, JudgeCounts]:
     """What became of every sample that a rule on the judge looks at, by criterion."""
     waiting = rows_to_ask(recipe, stage, sources, source_of)
@@ -370,9 +247,9 @@ def _counts(
 
 def rows_concerned(
     recipe: Recipe, stage: PlannedStage, sources: Mapping[str, SourceScores], source_of: Mapping[str, str]
-) -> dict[tuple[str, str], Mask]:
+) -> dict[Place, Mask]:
     """(source, criterion) -> mask of taken rows that a rule on the criterion looks at."""
-    found: dict[tuple[str, str], Mask] = {}
+    found: dict[Place, Mask] = {}
     for entry in stage.entries:
         source = sources[source_of[entry.id]]
         rules = [predicate for predicate in stage.predicates if predicate.applies(entry)]

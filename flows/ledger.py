@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from filters.judges.base import Judge, Request, Seer, is_seer
@@ -44,6 +45,14 @@ class Question(NamedTuple):
     prompt_id: str
     second: bool = False
     sighted: bool = False
+
+
+class Asked(NamedTuple):
+    """A question about rows of a source: (n,) places of samples in the source, sorted."""
+
+    shards: Box
+    rows: Rows
+    question: Question
 
 
 class LedgerAbout(BaseModel):
@@ -88,37 +97,44 @@ def ledger_box(store: Store, shards: Box, question: Question) -> Box:
     return store.box("scores", source_name(shards), name)
 
 
-def answer(runner: Runner, store: Store, shards: Box, rows: Rows, question: Question) -> tuple[pl.DataFrame, Steps]:
-    """Answers about rows of a source: from the ledger, the rest from the judge.
+def answer(runner: Runner, store: Store, asked: Sequence[Asked]) -> list[tuple[pl.DataFrame, Steps]]:
+    """Answers to questions: from the ledgers, the rest from the judge, which is asked everything at once.
 
     Args:
         runner: maps jobs.
         store: where ledgers lie.
-        shards: samples of the source.
-        rows: (n,) places of samples in the source, sorted.
-        question: who is asked what.
+        asked: what is asked about which rows.
 
     Returns:
-        (n, 8) frame in the order of `rows`: `row` and the columns of `scores`; a row whose call failed has only nulls
-        and the state `error`. And the rows asked (executed) or found in the ledger (cached).
+        For each question an (n, 8) frame in the order of its rows: `row` and the columns of `scores`; a row whose call
+        failed has only nulls and the state `error`. And the rows asked (executed) or found in the ledger (cached).
     """
-    ledger = ledger_box(store, shards, question)
-    known = read_ledger(ledger, question.criterion)
-    missing = np.setdiff1d(rows, known["row"].to_numpy())
-    add(Work(_step(question), source_name(shards)), Spent(len(missing), len(rows) - len(missing)))
-    jobs = _jobs(store, ledger, shards, missing, question)
-    if jobs:
-        _write_about(ledger, shards, question)
-        _ask_all(runner, question, jobs)
-        known = read_ledger(ledger, question.criterion)
-    wanted = pl.DataFrame({"row": pl.Series(rows, dtype=pl.Int64)})
+    ledgers = [ledger_box(store, each.shards, each.question) for each in asked]
+    known = [_known(ledger, each) for ledger, each in zip(ledgers, asked, strict=True)]
+    missing = [np.setdiff1d(each.rows, there["row"].to_numpy()) for each, there in zip(asked, known, strict=True)]
+    jobs: list[AskJob] = []
+    for each, ledger, rows in zip(asked, ledgers, missing, strict=True):
+        cached = len(each.rows) - len(rows)
+        add(Work(_step(each.question), source_name(each.shards)), Spent(executed=len(rows), cached=cached))
+        if len(rows):
+            _write_about(ledger, each.shards, each.question)
+            jobs += _jobs(store, ledger, each.shards, rows, each.question)
+    _ask_all(runner, jobs)
+    found = []
+    for each, ledger, there, rows in zip(asked, ledgers, known, missing, strict=True):
+        now = _known(ledger, each) if len(rows) else there
+        found.append((_of_rows(now, each), Steps(len(rows), len(each.rows) - len(rows))))
+    return found
+
+
+def _of_rows(known: pl.DataFrame, asked: Asked) -> pl.DataFrame:
+    """Of what a ledger holds, the answers that were asked for; those it lacks are of failed calls."""
+    wanted = pl.DataFrame({"row": pl.Series(asked.rows, dtype=pl.Int64)})
     answered = known.with_columns(pl.lit(True).alias("answered"))
     found = wanted.join(answered, on="row", how="left", maintain_order="left")
-    state = pl.col(_state(question.criterion))
+    state = pl.col(_state(asked.question.criterion))
     failed = pl.when("answered").then(state).otherwise(pl.lit("error"))
-    return found.with_columns(failed.alias(state.meta.output_name())).drop("answered"), Steps(
-        len(missing), len(rows) - len(missing)
-    )
+    return found.with_columns(failed.alias(state.meta.output_name())).drop("answered")
 
 
 def _step(question: Question) -> str:
@@ -126,13 +142,19 @@ def _step(question: Question) -> str:
     return "judge" if isinstance(question.judge, VllmJudge) else f"judge {question.criterion}"
 
 
-def _ask_all(runner: Runner, question: Question, jobs: Sequence[AskJob]) -> None:
-    if isinstance(question.judge, VllmJudge):
-        runner.ask(question.judge, ask, jobs)
-        return
-    # servers get a bounded number of connections: one process asks them, chunk by chunk
-    chosen = runner if isinstance(question.judge, TinyJudge) else in_process(runner)
-    chosen.map(_step(question), ask, jobs)
+def _ask_all(runner: Runner, jobs: Sequence[AskJob]) -> None:
+    """Do the jobs of each step at once: of many small sources, none has workers or a model wait for its last rows."""
+    steps: dict[str, list[AskJob]] = {}
+    for job in jobs:
+        steps.setdefault(_step(job.question), []).append(job)
+    for step, own in steps.items():
+        judge = own[0].question.judge
+        if isinstance(judge, VllmJudge):
+            runner.ask(judge, ask, own)
+        else:
+            # servers get a bounded number of connections: one process asks them, chunk by chunk
+            chosen = runner if isinstance(judge, TinyJudge) else in_process(runner)
+            chosen.map(step, ask, own)
 
 
 def _jobs(store: Store, ledger: Box, shards: Box, missing: npt.NDArray[np.int64], question: Question) -> list[AskJob]:
@@ -149,9 +171,15 @@ def _jobs(store: Store, ledger: Box, shards: Box, missing: npt.NDArray[np.int64]
 def ask(job: AskJob) -> int:
     """Ask for the rows of one job and write the answers; failed calls are left out, so a later run repeats them.
 
+    The file is named by the rows that are asked, so a job that is done again, since its worker died before it could say
+    that it was done, asks nothing.
+
     Returns:
         Rows whose call did not fail.
     """
+    file = job.ledger.path / f"asked-{job.number:05d}-{fingerprint(list(job.rows))[:16]}.parquet"
+    if file.is_file():
+        return int(pq.read_metadata(file).num_rows)
     tally(Spent(rows=len(job.rows)))
     frame = _sighted(job) if job.question.sighted else _read(job)
     assert frame.height == len(job.rows), f"{job.question.judge.judge_id} changed the number of rows"
@@ -160,7 +188,7 @@ def ask(job: AskJob) -> int:
     frame = frame.with_columns(pl.Series("row", rows, pl.Int64))
     kept = frame.filter(pl.col(_state(job.question.criterion)).ne_missing("error"))
     if kept.height:
-        write_table(job.ledger.path / f"asked-{job.number:05d}-{fingerprint(kept['row'].to_list())[:16]}.parquet", kept)
+        write_table(file, kept)
     return kept.height
 
 
@@ -202,10 +230,19 @@ def _state(criterion: str) -> str:
 
 def read_ledger(ledger: Box, criterion: str) -> pl.DataFrame:
     """Every answer in a ledger: `row` (index of the sample in its source), by which it is sorted, and the scores."""
-    none = likelihood_scores([]) if criterion == LIKELIHOOD else scores([], criterion)
-    empty = none.with_columns(pl.lit(None, pl.Int64).alias("row"))
     files: Sequence[str] = sorted(str(path) for path in ledger.path.glob("asked-*.parquet"))
-    return pl.concat([empty, *(pl.read_parquet(file) for file in files)]).unique("row").sort("row")
+    return pl.concat([_no_answers(criterion), *(pl.read_parquet(file) for file in files)]).unique("row").sort("row")
+
+
+def _known(ledger: Box, asked: Asked) -> pl.DataFrame:
+    """What a ledger holds, which is not looked for where nothing is asked."""
+    criterion = asked.question.criterion
+    return read_ledger(ledger, criterion) if len(asked.rows) else _no_answers(criterion)
+
+
+def _no_answers(criterion: str) -> pl.DataFrame:
+    none = likelihood_scores([]) if criterion == LIKELIHOOD else scores([], criterion)
+    return none.with_columns(pl.lit(None, pl.Int64).alias("row"))
 
 
 def _write_about(ledger: Box, shards: Box, question: Question) -> None:

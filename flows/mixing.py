@@ -19,7 +19,7 @@ from flows.judging import columns_read, judge_stage
 from flows.leak_report import counted
 from flows.leaking import leaks_box, leaks_names
 from flows.review_scores import answers_digest
-from flows.score_table import ScoreTable
+from flows.score_table import ROWS, ScoreTable
 from flows.scoring import FilterSet, identity, natives, score_box
 from flows.taken import with_found
 from manifests.account import Told, report
@@ -203,7 +203,7 @@ def _write_scores(
     filters: FilterSet,
     judge: Judge | None,
 ) -> tuple[dict[str, SourceScores], Steps, dict[str, JudgeCounts]]:
-    """Judge one source after the other and write its scores; returns the sources without them, and what was asked."""
+    """Judge some sources after others and write their scores; returns the sources without them, and what was asked."""
     names = sorted({source_of[entry.id] for entry in stage.entries})
     if filters.takedowns:
         own_boxes = {name: sourced[name][1] for name in names}
@@ -214,29 +214,48 @@ def _write_scores(
     with ExitStack() as stack:
         open_table = partial(_open_table, stack, box.path / SCORES_FILE)
         write: Write | None = None
-        for name in names:
-            own = replace(stage, entries=tuple(entry for entry in stage.entries if source_of[entry.id] == name))
-            table = ScoreTable(store, filters, *sourced[name])
-            source = _source(table, None if table.is_small else columns_read(recipe, stage, judge))
-            own_shards = {name: sourced[name][1]}
-            judged = judge_stage(runner, store, recipe, own, {name: source}, source_of, own_shards, judge)
+        for group in _groups({name: sourced[name][1].index(ShardsIndex).samples for name in names}):
+            own = replace(stage, entries=tuple(entry for entry in stage.entries if source_of[entry.id] in group))
+            tables = {name: ScoreTable(store, filters, *sourced[name]) for name in group}
+            sources = {
+                name: _source(table, None if table.is_small else columns_read(recipe, stage, judge))
+                for name, table in tables.items()
+            }
+            shards = {name: sourced[name][1] for name in group}
+            judged = judge_stage(runner, store, recipe, own, sources, source_of, shards, judge)
             steps = steps.plus(judged.steps)
             for criterion, count in judged.counts.items():
                 counts[criterion] = counts.get(criterion, JudgeCounts()) + count
-            scores = judged.sources[name].scores
-            facts[name] = replace(source, scores=scores.clear())
+            found = {name: judged.sources[name].scores for name in group}
+            facts |= {name: replace(sources[name], scores=found[name].clear()) for name in group}
             # nothing of a source or block may be left while the next one is read
-            del source, judged
-            for block in (scores,) if table.is_small else _with(table.blocks(), scores):
-                frame = block.select(pl.lit(name).alias("source"), pl.all())
-                write = write or open_table(frame.schema)
-                write(frame)
-                del block, frame
-            del scores, table
+            del sources, judged
+            for name in group:
+                scores, table = found.pop(name), tables.pop(name)
+                for block in (scores,) if table.is_small else _with(table.blocks(), scores):
+                    frame = block.select(pl.lit(name).alias("source"), pl.all())
+                    write = write or open_table(frame.schema)
+                    write(frame)
+                    del block, frame
+                del scores, table
     if not names:
         columns = {"source": pl.String, "key": pl.String, "position": pl.Int64, **filters.scores()}
         write_table(box.path / SCORES_FILE, pl.DataFrame(schema=columns))
     return facts, steps, dict(sorted(counts.items()))
+
+
+def _groups(rows: Mapping[str, int]) -> list[list[str]]:
+    """Names of sources in order, small ones together, a block of rows at most: the judge is asked about all at once."""
+    groups: list[list[str]] = []
+    held = 0
+    for name, number in rows.items():
+        held += number
+        if groups and held <= ROWS:
+            groups[-1].append(name)
+        else:
+            groups.append([name])
+            held = number
+    return groups
 
 
 def _open_table(stack: ExitStack, path: Path, schema: pl.Schema) -> Write:

@@ -7,7 +7,7 @@ import polars as pl
 from filters.judges.base import Request
 from filters.judges.score import render
 from flows.importing import read_table
-from flows.judging import judge_of, prompts_of
+from flows.recipe_judge import judge_of, prompts_of
 from flows.scoring import ALWAYS
 from flows.speed import WARMING, Probe, measure
 from manifests.load import load_recipe

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,10 @@ from filters.judges import prompt
 from filters.judges.base import Judge
 from flows.deciding import decide
 from flows.executor import LocalRunner
+from flows.ledger import AskJob, ask
 from flows.mixes import Mix, find_one
 from flows.run import Finished, checked, run_with
+from flows.scoring import source_name
 from manifests.manifest import JudgeCounts
 from shards.errors import GateError, UsageError
 from shards.store import Store
@@ -315,3 +317,55 @@ def test_models_are_described_by_the_recipe(tmp_path: Path) -> None:
 
 def vars_of(judge: Judge | None) -> Any:
     return {name: getattr(judge, name) for name in type(judge).__dataclass_fields__}.items()
+
+
+class Heard(LocalRunner):
+    """Does the work here, and keeps the steps of the judge that it was given."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.steps: list[tuple[str, list[AskJob]]] = []
+
+    def map(self, step: str, function: Callable[[Any], Any], jobs: Sequence[Any]) -> list[Any]:
+        if step.startswith("judge"):
+            self.steps.append((step, list(jobs)))
+        return super().map(step, function, jobs)
+
+    def sources(self) -> list[tuple[str, list[str]]]:
+        return [(step, sorted({source_name(job.shards) for job in jobs})) for step, jobs in self.steps]
+
+
+def test_small_sources_are_judged_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = []
+    for name in "abc":
+        data = [{"q": f"Name a {kind}.", "a": f"A {name}{kind}."} for kind in ("bird", "fish")]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in data))
+        columns = {"user": ["q"], "assistant": ["a"]}
+        entries.append({"id": name, "source": {"layout": "table", "files": f"{name}.jsonl", "columns": columns}})
+    written = {"name": "three", "judge": "tiny", "dedup": {"level": "off"}, "rules": {"extends": ["default"]}}
+    (tmp_path / "recipe.yaml").write_text(json.dumps({**written, "entries": entries}))
+    heard, digests = {}, set()
+    for rows in (4, 1 << 16):
+        monkeypatch.setattr("flows.mixing.ROWS", rows)
+        runner, store = Heard(), Store(tmp_path / f"store{rows}")
+        done = run_with(checked(str(tmp_path / "recipe.yaml"), store), store, runner, None, lambda step, done: None)
+        heard[rows] = runner.sources()
+        digests.add(done.summary.digest)
+    names = ["a", "b", "c"]
+    steps = ("judge quality", "judge repetition")
+    assert heard[1 << 16] == [(step, names) for step in steps]
+    assert heard[4] == [(step, group) for group in (names[:2], names[2:]) for step in steps]
+    assert len(digests) == 1
+
+
+def test_a_chunk_that_was_answered_is_not_asked_when_it_is_done_again(tmp_path: Path) -> None:
+    written = recipe(tmp_path, [(question, answer) for question, answer in ROWS if answer], judge="tiny")
+    runner, store = Heard(), Store(tmp_path / "store")
+    run_with(checked(str(written), store), store, runner, None, lambda step, done: None)
+    jobs = [job for _, jobs in runner.steps for job in jobs]
+    for job in jobs:
+        held = {path: path.stat().st_ino for path in job.ledger.path.glob("asked-*.parquet")}
+        again = job._replace(question=job.question._replace(judge=Scripted(str(tmp_path / "log"))))
+        assert ask(again) == len(job.rows)
+        assert {path: path.stat().st_ino for path in job.ledger.path.glob("asked-*.parquet")} == held
+    assert jobs and not calls(tmp_path / "log")
