@@ -16,7 +16,7 @@ from flows.leak_sets import benchmark_sets
 from flows.reachability import Graph, Limits, Made, in_order, kept_mixtures, kept_runs, needed
 from flows.resolve import catalogue
 from shards.errors import StoreError
-from shards.remote import remote_of
+from shards.remote import remote_of, withdraw
 from shards.removed import Removed, note_removed, remove_box
 from shards.store import Store
 from shards.temporary import is_dead, remove_dead, temporaries
@@ -56,7 +56,7 @@ class Collected(BaseModel):
     """What goes, by kind."""
     bytes: int
     leftovers: Sum
-    """Temporary files of dead processes."""
+    """Temporary files of dead processes, and parts of tables that are complete."""
     kept: dict[str, Sum]
     spared: dict[str, Sum]
 
@@ -179,17 +179,21 @@ def collect(
         spared = {name for name, at in changed.items() if not limits.unfinished and (last is None or at > last)}
         going = [name for name in (*in_order(idle), *sorted(raw)) if name not in spared]
         dead = [path for path in temporaries(store.root) if is_dead(path)]
-        leftovers = Sum(count=len(dead), bytes=sum(path.stat().st_size for path in dead))
+        staying = [census.held[name] for name in sorted(census.held.keys() - set(going))]
+        left = [path.stat().st_size for path in dead]
+        left += [held.files[file].size for held in staying for file in held.superseded]
         if remove:
             _remove(store, census, going, tell)
             remove_dead(dead)
+            for held in staying:
+                withdraw([store.root / file for file in held.superseded])
             shutil.rmtree(store.root / _MAKING, ignore_errors=True)
     return Collected(
         removed=remove,
         going=[Going(box=name, bytes=sizes[name], reason=_reason(census, name)) for name in going],
         kinds=_sums(going, sizes),
         bytes=sum(sizes[name] for name in going),
-        leftovers=leftovers,
+        leftovers=Sum(count=len(left), bytes=sum(left)),
         kept=_sums(kept & census.held.keys(), sizes),
         spared=_sums(spared, sizes),
     )

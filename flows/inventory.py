@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from shards.columns import PARTS
-from shards.remote import INDEX, SHARED, Remote, remote_of
+from shards.remote import INDEX, PART, SHARED, Remote, remote_of
 from shards.store import MADE_FROM, Store
 from shards.temporary import SUFFIX
 
@@ -44,6 +44,11 @@ class Held:
     def whole(self) -> bool:
         """Whether it has an index."""
         return f"{self.name}/{INDEX}" in self.files
+
+    @property
+    def superseded(self) -> list[str]:
+        """Files that were to be removed when the index was written; a run that is killed at that moment leaves them."""
+        return [name for name in sorted(self.files) if self.whole and name.rpartition("/")[2].startswith(PART)]
 
     @property
     def grows(self) -> bool:

@@ -29,7 +29,7 @@ from manifests.leaks import VERSION as DECISION_VERSION
 from shards.errors import PictureError
 from shards.files import fingerprint, write_table
 from shards.pack import Image, PictureReader
-from shards.remote import withdraw
+from shards.remote import PART, withdraw
 from shards.sample import ShardsIndex, read_all, read_samples, sample_path
 from shards.store import Box, Store
 
@@ -138,7 +138,7 @@ def find_leaks(runner: Runner, store: Store, benchmarks: Sequence[Benchmark], so
 
 
 def _part(box: Box, kind: str, number: int) -> Path:
-    return box.path / f"{kind}-{number:05d}.parquet"
+    return box.path / f"{PART}{kind}-{number:05d}.parquet"
 
 
 def find_leaked_texts(job: TextJob) -> None:
@@ -278,12 +278,12 @@ def _finish(search: SearchJob) -> None:
         LeaksIndex(benchmark=search.benchmark.name, index=search.benchmark.box.name, rows=found["key"].n_unique()),
         of=[search.shards, search.benchmark.box],
     )
-    withdraw([part for kind in (*_KINDS, "matches") for part in box.path.glob(f"{kind}-*.parquet")])
+    withdraw(sorted(box.path.glob(f"{PART}*")))
 
 
 def _parts(box: Box, kind: str, schema: Mapping[str, PolarsDataType]) -> pl.LazyFrame:
     """The rows of all parts of a kind, in order."""
-    files = sorted(box.path.glob(f"{kind}-*.parquet"))
+    files = sorted(box.path.glob(f"{PART}{kind}-*.parquet"))
     return pl.scan_parquet(files) if files else pl.LazyFrame(schema=schema)
 
 

@@ -31,7 +31,7 @@ from shards.errors import PictureError, RecipeError
 from shards.files import fingerprint, write_table
 from shards.pack import Image, PictureReader
 from shards.picture import Picture, sample
-from shards.remote import SCORES_FILE, withdraw
+from shards.remote import PART, SCORES_FILE, withdraw
 from shards.sample import ShardsIndex, read_samples, sample_path
 from shards.store import Box, Store
 from sources.spec import Source
@@ -271,12 +271,12 @@ def _done(box: Box, part: Path) -> bool:
 
 
 def _part(box: Box, number: int) -> Path:
-    return box.path / f"part-{number:05d}.parquet"
+    return box.path / f"{PART}{number:05d}.parquet"
 
 
 def _picture_part(box: Box, number: int, pictures: int) -> Path:
     # with the size, so that no part of another size is ever taken for this one
-    return box.path / f"part-{number:05d}-{pictures}.parquet"
+    return box.path / f"{PART}{number:05d}-{pictures}.parquet"
 
 
 def score_shard(job: ScoreJob) -> None:
@@ -367,7 +367,7 @@ def _compact(box: Box, shards: Box, item: SampleFilter | PictureFilter, parts: S
     write_table(box.path / SCORES_FILE, table)
     name, version, parameters = identity(item)
     box.finish(ScoreIndex(filter=name, parameters=parameters, version=version, rows=table.height), of=[shards])
-    withdraw(sorted({*parts, *box.path.glob("part-*.parquet")}))
+    withdraw(sorted({*parts, *box.path.glob(f"{PART}*")}))
 
 
 def picture_table(store: Store, item: PictureFilter, shards: Box) -> pl.DataFrame:

@@ -53,7 +53,7 @@ def collected_lines(found: Collected) -> Iterator[str]:
     for kind, total in found.kinds.items():
         yield f"{kind:<12} {_sum(total)}"
     if found.leftovers.count:
-        yield f"{'temporary':<12} {_sum(found.leftovers)}"
+        yield f"{'leftovers':<12} {_sum(found.leftovers)}"
     verb = "removed" if found.removed else "would be removed"
     yield f"{len(found.going)} boxes and folders, {size(found.bytes)}, {verb}; {_whole(found.kept)} needed"
     if found.spared:

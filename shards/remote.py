@@ -47,6 +47,8 @@ STATE: Final = (
 
 INDEX: Final = "index.json"
 SCORES_FILE: Final = "scores.parquet"
+PART: Final = "part-"
+"""How names of files begin that one table of a finished box stands in for; they go when it is there, see `withdraw`."""
 _PACK: Final = "pictures-*.arrow"
 _LATER: Final = (_PACK, "samples-*.arrow", SCORES_FILE, "report.html")
 """Files of complete boxes that do not come with them: most of their bytes, which few commands read."""

@@ -222,6 +222,21 @@ def test_temporary_files_of_the_dead_go_and_are_counted_before(tmp_path: Path) -
     assert [path.name for path in tmp_path.rglob("*.tmp")] == [".x.00000000-1-1.tmp"]
 
 
+def test_parts_beside_the_table_that_was_made_of_them_go(tmp_path: Path) -> None:
+    maker = Maker(Store(tmp_path), 2)
+    maker.steps()
+    maker.run(0)
+    collect(maker.store, Limits(), remove=True)
+    kept = next(name for name in sorted(names(maker.store)) if name.startswith("scores/"))
+    write_bytes(tmp_path / kept / "part-00000.parquet", b"12345")
+    planned = collect(maker.store, Limits(), remove=False)
+    assert (planned.leftovers.count, planned.leftovers.bytes) == (1, 5)
+    whole = names(maker.store)
+    collect(maker.store, Limits(), remove=True)
+    assert names(maker.store) == whole
+    assert not list(tmp_path.rglob("part-*"))
+
+
 def test_what_people_gave_is_never_touched(tmp_path: Path) -> None:
     store = Store(tmp_path)
     random_store(store, 3)
