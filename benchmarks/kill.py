@@ -5,8 +5,10 @@ run may be hit: the main one, workers, and what a Ray cluster consists of. Print
 code 1 at the first store where
 
 * the digest, or the name of any finished file, is not that of the quiet run,
+* a file of a finished unit (a shard, a part of a score table, answers of a judge, a whole box) is written again,
 * a ledger file changed after it was there, or two files answer for one row, so that a finished judge call was repeated,
-* a temporary file is left after the last run, a process outlives its run, or a message is no message of ours.
+* a temporary file, or any other that the quiet store lacks, is left after the last run and `vlmix store gc`, a process
+  outlives its run, or a message is no message of ours.
 """
 
 import argparse
@@ -27,8 +29,9 @@ from pathlib import Path
 import polars as pl
 from PIL import Image, ImageDraw
 
+from benchmarks.written import complete, finished, watching
+
 ROOT = Path(__file__).parents[1]
-BOXES = ("scans", "pictures", "shards", "scores", "likeness", "mixtures", "runs")
 ORPHANS_S = 90.0
 """How long processes may take to notice that their run is gone: a Ray cluster asks its parts every few seconds."""
 _MOST = 0.7
@@ -165,12 +168,14 @@ class Trial:
     def disturb(self, recipe: Path, executor: str, kills: int, seconds: float, rng: random.Random) -> dict[str, object]:
         """Run until done, with so many kills on the way, soon after a start or the kill before."""
         for self.runs in range(1, WORST + 1):
-            run = Run.start(recipe, self.store, executor)
-            while self.killed.total() < kills and run.process.poll() is None:
-                _wait(run, rng.uniform(0, _MOST * seconds))
-                if name := run.kill_one(rng):
-                    self.killed[name] += 1
-            code = run.wait_for_all()
+            with watching(complete(self.store)) as again:
+                run = Run.start(recipe, self.store, executor)
+                while self.killed.total() < kills and run.process.poll() is None:
+                    _wait(run, rng.uniform(0, _MOST * seconds))
+                    if name := run.kill_one(rng):
+                        self.killed[name] += 1
+                code = run.wait_for_all()
+            assert not again, f"finished before and written again: {again[:10]}"
             self._check_ledgers()
             if code == 0:
                 return self.said()
@@ -183,6 +188,11 @@ class Trial:
         code = Run.start(recipe, self.store, executor).wait_for_all()
         assert code == 0, self.words()
         return self.said(), time.monotonic() - begin
+
+    def collect(self) -> None:
+        """Remove what a kill left where no later step comes by."""
+        command = [sys.executable, "-m", "flows.cli", "store", "gc", "--yes", "--store", str(self.store)]
+        subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
     def said(self) -> dict[str, object]:
         """The summary that the last run printed."""
@@ -212,11 +222,11 @@ class Trial:
 
     def files(self) -> set[str]:
         """Finished files of the store."""
-        found = [path for kind in BOXES for path in (self.store / kind).rglob("*") if path.is_file()]
-        return {path.relative_to(self.store).as_posix() for path in found}
+        return {path.relative_to(self.store).as_posix() for path in finished(self.store)}
 
     def check(self, said: dict[str, object], quiet: "Trial") -> None:
-        """Compare a finished store with the quiet one."""
+        """Compare a finished store with the quiet one, both after `vlmix store gc`."""
+        self.collect()
         assert said["digest"] == quiet.said()["digest"], f"{said['digest']} is not {quiet.said()['digest']}"
         assert self.files() == quiet.files(), sorted(self.files() ^ quiet.files())[:10]
         left = [path for path in self.store.rglob("*.tmp")]
@@ -245,6 +255,7 @@ def main() -> None:
         quiet = Trial(folder / "quiet")
         quiet.folder.mkdir()
         said, seconds = quiet.quiet(recipe, given.executor)
+        quiet.collect()
         print(f"quiet run: {seconds:.1f} s, digest {said['digest']}", flush=True)
         total, runs = Counter[str](), 0
         while total.total() < given.kills:
