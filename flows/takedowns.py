@@ -129,7 +129,8 @@ def _files(store: Store) -> list[Path]:
 
 
 def _read(path: Path) -> Iterator[Act]:
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    # not `splitlines`: JSON leaves other separators of lines, such as U+2028, as they are
+    for number, line in enumerate(path.read_text("utf-8").removesuffix("\n").split("\n"), 1):
         try:
             yield Act.model_validate_json(line)
         except ValidationError as error:

@@ -43,7 +43,9 @@ def read_removed(root: Path) -> dict[str, Removed]:
     """
     path = root / REMOVED_FILE
     found: dict[str, Removed] = {}
-    for number, line in enumerate(path.read_text("utf-8").splitlines() if path.is_file() else [], 1):
+    # not `splitlines`: JSON leaves other separators of lines, such as U+2028, as they are
+    lines = path.read_text("utf-8").removesuffix("\n").split("\n") if path.is_file() else []
+    for number, line in enumerate(lines, 1):
         try:
             each = Removed.model_validate_json(line)
         except ValidationError as error:

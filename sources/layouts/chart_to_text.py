@@ -62,7 +62,7 @@ class ChartToText:
 
 
 def _lines(path: Path) -> list[str]:
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    lines = path.read_text(encoding="utf-8-sig").split("\n")
     while lines and not lines[-1].strip():
         lines.pop()
     return lines[1:] if lines and ".txt" not in lines[0] else lines

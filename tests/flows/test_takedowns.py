@@ -63,6 +63,13 @@ def test_the_digest_is_of_what_is_taken_down_and_of_nothing_else(tmp_path: Path)
     assert third and third.digest != first.digest
 
 
+@pytest.mark.parametrize("words", ["two\nlines", "of a page\u2028or\u2029of a\x85terminal\x1e"])
+def test_a_reason_may_hold_any_text(tmp_path: Path, words: str) -> None:
+    store = Store(tmp_path)
+    assert add(store, "key", "a/1", reason=words) == 1
+    assert [act.reason for act in acts(store)] == [words]
+
+
 def test_a_line_that_is_not_understood_stops_a_run(tmp_path: Path) -> None:
     store = Store(tmp_path)
     add(store, "sha256", SHA)
