@@ -95,7 +95,7 @@ class SlurmRunner:
         for _ in range(TRIES):
             wanted = sorted({place % elements for place in missing})
             script = folder / "submit.sh"
-            write_text(script, script_text(step, folder, wanted, self._settings, self._memory, lines))
+            write_text(script, script_text(folder, wanted, self._settings, self._memory, lines))
             code = submit(script, folder)
             missing = _missing(folder, len(jobs), wait=code == 0)
             if not missing or (folder / FAILED).exists():
@@ -118,7 +118,6 @@ class SlurmRunner:
 
 
 def script_text(
-    step: str,
     folder: Path,
     elements: Collection[int],
     settings: SlurmSettings,
@@ -128,8 +127,7 @@ def script_text(
     """The script that is handed to `sbatch`.
 
     Args:
-        step: names the job.
-        folder: of the step's work.
+        folder: of the step's work; its name names the job.
         elements: numbers of the array.
         settings: more options, and what is done before the work.
         memory: bytes for each element; None asks for nothing.
@@ -140,7 +138,7 @@ def script_text(
     array = f"{numbers[0]}-{numbers[-1]}" if whole else ",".join(map(str, numbers))
     log = str(folder / "log-%a.txt").replace("%", "%%").replace("log-%%a", "log-%a")
     options = [
-        f"--job-name=vlmix-{_slug(step)}",
+        f"--job-name={_name(folder)}",
         f"--array={array}%{settings.at_once}",
         f"--cpus-per-task={settings.cores}",
         *([f"--mem={math.ceil(memory / _MB)}M"] if memory else []),
@@ -190,12 +188,19 @@ def clear(root: Path) -> None:
     for folder in sorted(root.glob("*/")):
         with suppress(OSError):
             _cancel((folder / "submitted").read_text())
+        # its number was not known yet when the run was killed, or when sbatch itself was
+        _cancel("--me", f"--name={_name(folder)}")
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _cancel(number: str) -> None:
+def _cancel(*which: str) -> None:
     with suppress(OSError):  # no scancel here: then nothing was submitted from here either
-        subprocess.run(["scancel", number], check=False, capture_output=True)
+        subprocess.run(["scancel", *which], check=False, capture_output=True)
+
+
+def _name(folder: Path) -> str:
+    """Name of the job of a step: no other has it."""
+    return f"vlmix-{_slug(folder.name)}"
 
 
 def _missing(folder: Path, jobs: int, *, wait: bool) -> list[int]:

@@ -130,6 +130,20 @@ def test_a_lost_actor_is_replaced(cluster, tmp_path, caplog, how) -> None:
     assert [record.getMessage().split("; ")[-1] for record in caplog.records] == ["another is started"]
 
 
+def test_no_chunk_waits_for_an_actor_that_has_no_place(cluster, tmp_path) -> None:
+    import ray
+
+    judge = VllmJudge("model-placed", replicas=2)
+    cluster.ask(judge, meet, [Chunk(tmp_path, number) for number in (1, 2)])
+    # it waits until an actor is lost, and has its half of the accelerator from then on
+    taken = ray.remote(time.sleep).options(num_gpus=0.5, num_cpus=0).remote(3600)
+    try:
+        cluster.ask(judge, square, [Chunk(tmp_path, number, int(number == 3)) for number in range(3, 9)])
+    finally:
+        ray.cancel(taken, force=True)
+    assert did(tmp_path).keys() == {f"did-{number}" for number in range(1, 9)}
+
+
 def test_a_chunk_that_takes_every_actor_down_is_given_up(cluster, tmp_path, caplog) -> None:
     with caplog.at_level(logging.WARNING):
         jobs = [Chunk(tmp_path, number, 99 * (number == 1)) for number in range(1, 4)]

@@ -88,15 +88,15 @@ def test_a_store_that_a_node_does_not_see(tmp_path) -> None:
     ("elements", "array"), [([0, 1, 2, 3], "0-3%8"), ([5], "5-5%8"), ([3, 1, 7], "1,3,7%8"), (range(1000), "0-999%8")]
 )
 def test_the_array_names_its_elements(elements, array) -> None:
-    text = script_text("score text", Path("/store/work/a"), elements, SlurmSettings(at_once=8), None)
+    text = script_text(Path("/store/work/score-text-x7_q"), elements, SlurmSettings(at_once=8), None)
     assert re.findall(r"^#SBATCH --array=(.*)$", text, re.M) == [array]
-    assert "#SBATCH --job-name=vlmix-score-text" in text.splitlines()
+    assert "#SBATCH --job-name=vlmix-score-text-x7-q" in text.splitlines()
 
 
 def test_the_script_is_shell_and_quotes_what_people_write() -> None:
     settings = SlurmSettings(lines=["--partition=cpu"], setup=["module load python"], cores=4)
     folder = Path("/my store/100%/it's")
-    text = script_text("convert", folder, [0, 1], settings, 4_000_000_001, ["--gpus-per-task=1"])
+    text = script_text(folder, [0, 1], settings, 4_000_000_001, ["--gpus-per-task=1"])
     lines = text.splitlines()
     options = [line.removeprefix("#SBATCH ") for line in lines if line.startswith("#SBATCH")]
     assert options[2:] == [
@@ -197,4 +197,5 @@ def test_arrays_of_a_killed_run_are_cancelled(cluster, tmp_path) -> None:
     left.mkdir(parents=True)
     (left / "submitted").write_text("41")
     clear(tmp_path / "work")
-    assert (tmp_path / "cancelled").read_text() == "41\n" and not left.exists()
+    assert (tmp_path / "cancelled").read_text() == "41\n--me --name=vlmix-convert-abc\n"
+    assert not left.exists()
