@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
@@ -62,7 +62,7 @@ class WorkerPool:
         """See `flows.executor.Runner.map`; may be called from several threads."""
         futures = [self._threads.submit(self._do, step, function, job) for job in jobs]
         try:
-            _until_done_or_failed(set(futures))
+            _until_done_or_failed(futures)
         finally:
             for future in futures:
                 future.cancel()
@@ -108,12 +108,22 @@ class WorkerPool:
             worker.end()
 
 
-def _until_done_or_failed(left: set[Future[Any]]) -> None:
-    failed = False
-    while left and not failed:
-        # in short waits: a signal such as Ctrl-C may wake another thread, and is seen when this one wakes up
-        done, left = wait(left, _WATCH_S, FIRST_EXCEPTION)
-        failed = any(future.exception() for future in done)
+def _until_done_or_failed(futures: Sequence[Future[Any]]) -> None:
+    """Wait until all are done or one has failed; what that costs does not grow with their number."""
+    lock, over, left = threading.Lock(), threading.Event(), len(futures)
+
+    def note(future: Future[Any]) -> None:
+        nonlocal left
+        with lock:
+            left -= 1
+        if not left or future.cancelled() or future.exception():
+            over.set()
+
+    for future in futures:
+        future.add_done_callback(note)
+    # in short waits: a signal such as Ctrl-C may wake another thread, and is seen when this one wakes up
+    while futures and not over.wait(_WATCH_S):
+        pass
 
 
 def _errors(futures: Sequence[Future[Any]]) -> list[BaseException]:
