@@ -1,9 +1,9 @@
 """The client of a store at a URL: requests that are tried again, and one message for those that fail."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from shards.errors import StoreError, UsageError, VlmixError
 
@@ -17,6 +17,14 @@ _TRIES: Final = 3
 """Of each request, on top of what the client itself repeats. Ours."""
 
 Answer = TypeVar("Answer")
+
+
+class Entry(NamedTuple):
+    """A file at the URL: path relative to the store, bytes, and seconds since 1970 of its last change if told."""
+
+    path: str
+    size: int
+    changed: float | None
 
 
 def file_system(url: str) -> "AbstractFileSystem":
@@ -53,6 +61,41 @@ def ask(url: str, act: str, call: Callable[[], Answer]) -> Answer:
                 said = f"{type(error).__name__}: {error}".rstrip(".")
                 raise StoreError(f"cannot {act} store `{url}`: {said}; {_remedy(error)}") from error
     raise AssertionError
+
+
+def place_at(url: str, path: str) -> str:
+    """A path relative to a store, as the client of the store's URL wants it."""
+    return f"{url.partition('://')[2]}/{path}".rstrip("/")
+
+
+def listed(url: str, prefix: str) -> Iterator[Entry]:
+    """Files of a store below a prefix; none where there is no such folder.
+
+    Raises:
+        StoreError: the store cannot be listed.
+    """
+    try:
+        found = ask(url, "list", lambda: file_system(url).find(place_at(url, prefix), detail=True))
+    except FileNotFoundError:
+        return
+    start = len(place_at(url, "").strip("/"))
+    for name, about in found.items():
+        changed = about.get("LastModified") or about.get("mtime") or about.get("last_modified")
+        stamp = changed.timestamp() if hasattr(changed, "timestamp") else changed
+        yield Entry(name.lstrip("/")[start:].lstrip("/"), int(about["size"]), stamp)
+
+
+def read_small(url: str, path: str) -> bytes | None:
+    """A small file of a store; None if it is not there.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    try:
+        data: bytes = ask(url, "read", lambda: file_system(url).cat_file(place_at(url, path)))
+    except FileNotFoundError:
+        return None
+    return data
 
 
 def _passing(error: Exception) -> bool:

@@ -2,10 +2,10 @@
 
 Clocks of two machines may differ, so nobody compares times: who finds the file watches it, and takes the store over
 when the file has not changed for a while by the watcher's own clock. A process that was killed is replaced at once by
-another one of the same machine, and after that while by one of another.
+another one of the same machine, and after that while by one of another. Who was taken over and lives finds that out
+when it writes. The files: `shards.holding`.
 """
 
-import json
 import os
 import platform
 import threading
@@ -13,27 +13,18 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Final, NamedTuple
+from pathlib import Path
+from typing import Final
 
 from shards.errors import StoreError
+from shards.holding import FREE, HOLDING, Holder, holder_words, lease_path, leases, note_holding, read_holder
 from shards.remote import Remote
 
-LEASE: Final = "lease.json"
 BEAT: Final = 10.0
 """Seconds between two changes of the file. Ours."""
 
 STALE: Final = 60.0
 """Seconds without a change after which its writer counts as dead: six beats. Ours."""
-
-
-class _Holder(NamedTuple):
-    owner: str
-    host: str
-    process: int
-    beat: int
-
-    def data(self) -> bytes:
-        return json.dumps(self._asdict()).encode()
 
 
 @contextmanager
@@ -48,76 +39,90 @@ def leased(remote: Remote, *, beat: float = BEAT, stale: float = STALE) -> Itera
     Raises:
         StoreError: another run holds it and lives, or the store does not answer.
     """
-    mine = _Holder(uuid.uuid4().hex, platform.node(), os.getpid(), 0)
-    _take(remote, mine, beat, stale)
+    mine = Holder(uuid.uuid4().hex, platform.node(), os.getpid(), _machine(), 0)
+    number = _take(remote, mine, beat, stale)
     done = threading.Event()
-    thread = threading.Thread(target=_live, args=(remote, mine, beat, done), daemon=True)
+    thread = threading.Thread(target=_live, args=(remote, mine, number, beat, done), daemon=True)
     thread.start()
     try:
+        note_holding(remote.root, number, beat)
         yield
     finally:
         done.set()
         thread.join()
+        (remote.root / HOLDING).unlink(missing_ok=True)
         with suppress(StoreError):  # whoever comes next finds a lease that nobody renews
-            if _owner(remote.read_all(LEASE)) == mine.owner:
-                remote.drop(LEASE)
+            remote.write(lease_path(number), FREE)
 
 
-def _take(remote: Remote, mine: _Holder, beat: float, stale: float) -> None:
+def _take(remote: Remote, mine: Holder, beat: float, stale: float) -> int:
+    """Make the lease that counts; returns its number."""
     seen, since = None, time.monotonic()
-    while not remote.write(LEASE, mine.data(), create=True):
-        found = remote.read_all(LEASE)
-        if found is None:
+    while True:
+        looked = time.monotonic()  # a pause after the look says nothing about the holder
+        last = max(leases(remote.url), default=0)
+        found = remote.read_all(lease_path(last)) if last else FREE
+        if found is None:  # it went since, so there is a later one
             continue
-        if _owner(found) == mine.owner:  # it was written, and the answer that said so was lost
-            return
-        if found != seen:
+        if found == FREE or _is_dead_here(found) or (found == seen and looked - since > stale):
+            if _claim(remote, mine, last + 1):
+                return last + 1
+        elif found != seen:
             if seen is not None:
-                raise StoreError(f"store `{remote.url}` is in use by another run{_where(found)}; wait until it ends")
+                raise StoreError(
+                    f"store `{remote.url}` is in use by another run{holder_words(found)}; wait until it ends"
+                )
             seen, since = found, time.monotonic()
-        if _is_dead_here(found) or time.monotonic() - since > stale:
-            remote.drop(LEASE)
-            seen = None
         else:
             time.sleep(beat / 4)
 
 
-def _live(remote: Remote, mine: _Holder, beat: float, done: threading.Event) -> None:
-    """Change the file until the work is done; a store that does not answer is found out by the work itself."""
-    number = 0
+def _claim(remote: Remote, mine: Holder, number: int) -> bool:
+    """Make a lease; whether it is the one that counts."""
+    place = lease_path(number)
+    if not remote.write(place, mine.data(), create=True):
+        made = read_holder(remote.read_all(place))
+        if made is None or made.owner != mine.owner:  # else it was written, and the answer that said so was lost
+            return False
+    others = leases(remote.url)
+    if others[-1:] != [number]:  # `number` was counted from a list of long ago
+        remote.drop(place)
+        return False
+    with suppress(StoreError):  # they do not count
+        remote.drop_all([lease_path(other) for other in others[:-1]])
+    return True
+
+
+def _live(remote: Remote, mine: Holder, number: int, beat: float, done: threading.Event) -> None:
+    """Change the file until the work is done or another one counts; the work itself finds out what hinders it."""
+    beats = 0
     while not done.wait(beat):
-        number += 1
-        try:
-            if _owner(remote.read_all(LEASE)) == mine.owner:
-                remote.write(LEASE, mine._replace(beat=number).data())
-        except StoreError:
-            continue
-
-
-def _read(data: bytes | None) -> _Holder | None:
-    try:
-        return None if data is None else _Holder(**json.loads(data))
-    except (ValueError, TypeError):
-        return None
-
-
-def _owner(data: bytes | None) -> str | None:
-    holder = _read(data)
-    return holder.owner if holder else None
-
-
-def _where(data: bytes | None) -> str:
-    holder = _read(data)
-    return f" on `{holder.host}`, process {holder.process}" if holder else ""
+        beats += 1
+        with suppress(StoreError):
+            if leases(remote.url)[-1:] != [number]:
+                return
+            remote.write(lease_path(number), mine._replace(beat=beats).data())
 
 
 def _is_dead_here(data: bytes) -> bool:
     """Whether the holder was a process of this machine that is gone."""
-    holder = _read(data)
-    if holder is None or holder.host != platform.node():
+    holder = read_holder(data)
+    if holder is None or not holder.machine or holder.machine != _machine():
         return False
     try:
         os.kill(holder.process, 0)
     except OSError as error:
         return isinstance(error, ProcessLookupError)
     return False
+
+
+def _machine() -> str:
+    """What tells apart machines, and containers on one, in which numbers of processes mean something else; or nothing.
+
+    Their names do not: containers and copies of a machine may have the same. Source: random(4), pid_namespaces(7).
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return ""

@@ -13,15 +13,16 @@ Raw files, downloads and digests of files stay on the machine: they are caches o
 import fcntl
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
-from shards.client import ask, file_system
+from shards.client import Entry, ask, file_system, listed, place_at, read_small
 from shards.errors import StoreError, UsageError
+from shards.holding import Watch
 from shards.temporary import temporary_name
 
 MARK: Final = ".remote"
@@ -32,6 +33,9 @@ SHARED: Final = ("scans", "pictures", "shards", "scores", "likeness", "mixtures"
 
 GROWING: Final = ("pictures", "shards", "scores", "likeness", "leakage", "leaks")
 """Kinds whose boxes hold finished parts or answers before they have an index, or never get one."""
+
+_HELD: Final = (*(kind for kind in SHARED if kind != "queues"), "imported", "removed.jsonl")
+"""What only a run writes that holds the store; queues, answers, exports and take-downs are written beside one."""
 
 STATE: Final = (
     "imported",
@@ -69,14 +73,6 @@ _RANGES: Final = 16
 """Pictures read one by one from a pack, before the pack is brought. Ours."""
 
 
-class Entry(NamedTuple):
-    """A file at the URL: path relative to the store, bytes, and seconds since 1970 of its last change if told."""
-
-    path: str
-    size: int
-    changed: float | None
-
-
 @dataclass(slots=True)
 class Remote:
     """The place behind a working folder; one for each process and folder, see `remote_of`."""
@@ -87,6 +83,7 @@ class Remote:
     _looked: set[str] = field(default_factory=set)
     _read: dict[str, int] = field(default_factory=dict)
     _writer: str = ""
+    _watch: Watch = field(default_factory=Watch)
 
     @property
     def writer(self) -> str:
@@ -103,7 +100,7 @@ class Remote:
     def entries(self, prefix: str) -> dict[str, Entry]:
         """Files below a prefix by path; listed once, until `forget`."""
         if prefix not in self._listed:
-            self._listed[prefix] = {entry.path: entry for entry in self._list(prefix)}
+            self._listed[prefix] = {entry.path: entry for entry in listed(self.url, prefix)}
         return self._listed[prefix]
 
     def forget(self) -> None:
@@ -125,8 +122,13 @@ class Remote:
             found = self._finished_part(box, found)
         later = (_PACK,) if growing else _LATER
         wanted = [path for path in sorted(found, key=_written_last) if not any(map(Path(path).match, later))]
+        if growing:
+            here = {path for path in found if (self.root / path).is_file()}
+        else:
+            here = {path for path, entry in found.items() if self.is_same(entry)}
+            self._drop_left(box, here.union(wanted))
         try:
-            self.download([found[path] for path in wanted if not (self.root / path).is_file()])
+            self.download([found[path] for path in wanted if path not in here])
         except FileNotFoundError:
             if not growing:
                 raise
@@ -143,7 +145,16 @@ class Remote:
         marks = {path: entry for path, entry in found.items() if path.endswith(".json")}
         if not marks:
             return found
-        return {entry.path: entry for entry in self._list(box) if not entry.path.endswith(".json")} | marks
+        return {entry.path: entry for entry in listed(self.url, box) if not entry.path.endswith(".json")} | marks
+
+    def _drop_left(self, box: str, kept: Collection[str]) -> None:
+        """Remove what a run that was cut short left here of a box that another machine has completed since.
+
+        That machine may have written other bytes: a judge that failed here answered there, a picture came.
+        """
+        for file in (self.root / box).rglob("[!.]*"):
+            if file.is_file() and file.relative_to(self.root).as_posix() not in kept:
+                file.unlink(missing_ok=True)
 
     def entry(self, path: str) -> Entry | None:
         """A file of a box as it was listed; None where there is none."""
@@ -162,15 +173,18 @@ class Remote:
         """Have the files that may change as they are there; what the folder has besides is kept."""
         there = self._top()
         found = [entry for name in STATE if name in there for entry in self.entries(name).values()]
-        self.download([entry for entry in found if not self._is_same(entry) and not self._is_own(entry)])
+        self.download([entry for entry in found if not self._is_kept(entry) and not self._is_own(entry)])
 
-    def _is_same(self, entry: Entry) -> bool:
-        """Whether the folder has a large file, or one that is written once, as it is there, by size and time."""
-        file = self.root / entry.path
-        once = entry.path.partition("/")[0] in _ONCE
-        if (entry.size < _LARGE and not once) or not file.is_file():
+    def _is_kept(self, entry: Entry) -> bool:
+        """Whether the folder has a large file, or one that is written once, as it is there."""
+        return (entry.size >= _LARGE or entry.path.partition("/")[0] in _ONCE) and self.is_same(entry)
+
+    def is_same(self, entry: Entry) -> bool:
+        """Whether the folder has a file as it is there, by size and time."""
+        try:
+            status = (self.root / entry.path).stat()
+        except FileNotFoundError:
             return False
-        status = file.stat()
         return status.st_size == entry.size and abs(status.st_mtime - (entry.changed or 0)) < _SAME_S
 
     def _is_own(self, entry: Entry) -> bool:
@@ -231,11 +245,7 @@ class Remote:
 
     def read_all(self, path: str) -> bytes | None:
         """A small file; None if it is not there."""
-        try:
-            data: bytes = ask(self.url, "read", lambda: file_system(self.url).cat_file(self._at(path)))
-        except FileNotFoundError:
-            return None
-        return data
+        return read_small(self.url, path)
 
     def write(self, path: str, data: bytes, *, create: bool = False) -> bool:
         """Write a small file; with `create` only where none is, and False says that one is."""
@@ -257,6 +267,14 @@ class Remote:
             with suppress(FileNotFoundError):
                 ask(self.url, "remove", lambda: file_system(self.url).rm([self._at(path) for path in paths]))
 
+    def check_held(self) -> None:
+        """Make sure that the run of this folder, if there is one, still holds the store; asked at most once a beat.
+
+        Raises:
+            StoreError: another run took it over.
+        """
+        self._watch.check(self.root, self.url)
+
     def upload(self, file: Path, path: str) -> None:
         """Put a file of this machine at a path relative to the store; it appears there whole or not at all.
 
@@ -269,17 +287,6 @@ class Remote:
         """URL of a path relative to the store."""
         return f"{self.url}/{path}"
 
-    def _list(self, prefix: str) -> Iterator[Entry]:
-        try:
-            found = ask(self.url, "list", lambda: file_system(self.url).find(self._at(prefix), detail=True))
-        except FileNotFoundError:
-            return
-        start = len(self._at("").strip("/"))
-        for name, about in found.items():
-            changed = about.get("LastModified") or about.get("mtime") or about.get("last_modified")
-            stamp = changed.timestamp() if hasattr(changed, "timestamp") else changed
-            yield Entry(name.lstrip("/")[start:].lstrip("/"), int(about["size"]), stamp)
-
     def _place(self, entry: Entry, temporary: Path) -> None:
         size = temporary.stat().st_size
         if size != entry.size:
@@ -289,8 +296,7 @@ class Remote:
         temporary.replace(self.root / entry.path)
 
     def _at(self, path: str) -> str:
-        """The path as the file system of the URL wants it."""
-        return f"{self.url.partition('://')[2]}/{path}".rstrip("/")
+        return place_at(self.url, path)
 
 
 def _lies_in(path: str, box: str) -> bool:
@@ -331,10 +337,16 @@ def attach(root: Path, url: str) -> None:
 
 
 def publish(file: Path, path: Path) -> None:
-    """Send a finished file to where its name `path` stands for, if that lies in the shared part of a working folder."""
+    """Send a finished file to where its name `path` stands for, if that lies in the shared part of a working folder.
+
+    Raises:
+        StoreError: it cannot be written, or the run does not hold the store any more.
+    """
     found = inside(path)
     if found:
         remote, relative = found
+        if relative.partition("/")[0] in _HELD:
+            remote.check_held()
         remote.upload(file, relative)
 
 
@@ -351,6 +363,7 @@ def withdraw(files: Sequence[Path]) -> None:
     found = inside(files[0]) if files else None
     if found:
         remote, _ = found
+        remote.check_held()
         remote.drop_all([file.absolute().relative_to(remote.root).as_posix() for file in files])
     for file in files:
         file.unlink(missing_ok=True)

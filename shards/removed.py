@@ -5,7 +5,7 @@ store at the URL holds no more.
 """
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -71,7 +71,12 @@ def remove_box(root: Path, remote: Remote | None, name: str, files: Iterable[str
         remote: the place behind it, if it is a working folder.
         name: of the box.
         files: paths of its files at the URL, relative to the store.
+
+    Raises:
+        StoreError: the run does not hold the store any more, or it does not answer.
     """
+    if remote:
+        remote.check_held()
     (root / name / INDEX).unlink(missing_ok=True)
     if remote:
         remote.drop(f"{name}/{INDEX}")
@@ -80,17 +85,28 @@ def remove_box(root: Path, remote: Remote | None, name: str, files: Iterable[str
 
 
 def drop_removed(root: Path, remote: Remote) -> int:
-    """Remove from a working folder what was removed at the URL, and not made again; returns how many boxes."""
+    """Remove from a working folder what was removed at the URL, also where it was made again since.
+
+    Its bytes may be others then: a judge was asked once more.
+
+    Returns:
+        How many boxes.
+    """
     dropped = 0
     for name in read_removed(root):
-        if not (root / name).is_dir():
-            continue
-        there: Mapping[str, object] = remote.entries(name.rpartition("/")[0])
-        whole = (root / name / INDEX).is_file()
-        if f"{name}/{INDEX}" not in there and (whole or not any(path.startswith(f"{name}/") for path in there)):
+        if (root / name).is_dir() and _is_of_the_past(root, remote, name):
             remove_box(root, None, name, ())
             dropped += 1
     return dropped
+
+
+def _is_of_the_past(root: Path, remote: Remote, name: str) -> bool:
+    """Whether what a working folder has of a removed box is not what the URL has of it, if it has any."""
+    there = remote.entries(name.rpartition("/")[0])
+    index = there.get(f"{name}/{INDEX}")
+    if (root / name / INDEX).is_file():
+        return index is None or not remote.is_same(index)
+    return index is None and not any(path.startswith(f"{name}/") for path in there)
 
 
 def cut_down(root: Path, limit: int) -> int:

@@ -1,6 +1,7 @@
 """A server that speaks S3 (moto's) in a process of its own; it may have the bad days that real ones have.
 
-It counts requests, and the bytes of files that it sends, and may ask who somebody is, and what that one may do.
+It counts requests, and the bytes of files that it sends, and may ask who somebody is, and what that one may do. It may
+keep one request waiting, so that others come between.
 """
 
 import itertools
@@ -9,10 +10,11 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +48,23 @@ class S3:
             yield
         finally:
             self._ask("PUT", f"{CONTROL}/-/0/-")
+
+    @contextmanager
+    def holding(self, of: str, name: str, number: int = 1) -> Iterator[Callable[[], None]]:
+        """Keep the `number`-th request of a kind for a file waiting until the block ends.
+
+        Gives what returns when that request has come. `name` is the end of the file's.
+        """
+        self._ask("PUT", f"{CONTROL}/hold/{of}/{number}/{name}")
+
+        def come() -> None:
+            while self._ask("GET", f"{CONTROL}/held") != b"True":
+                time.sleep(0.02)
+
+        try:
+            yield come
+        finally:
+            self._ask("PUT", f"{CONTROL}/go")
 
     def sent(self) -> int:
         """Bytes of answers to requests for files so far."""
@@ -124,6 +143,12 @@ class Faulty:
     def __init__(self, app: Any) -> None:
         self._app, self._fault, self._every, self._of = app, "", 0, ""
         self._number, self._sent, self._asked = itertools.count(), 0, Counter[str]()
+        self._wanted, self._left, self._come, self._go = (
+            ("", ""),
+            itertools.count(),
+            threading.Event(),
+            threading.Event(),
+        )
 
     def __call__(self, about: Mapping[str, Any], begin: Any) -> Iterable[bytes]:
         if about["PATH_INFO"].startswith(CONTROL):
@@ -131,6 +156,9 @@ class Faulty:
             return [self._told(about["PATH_INFO"].split("/")[2:])]
         kind = _kind(about)
         self._asked[kind] += 1
+        if kind == self._wanted[0] and about["PATH_INFO"].endswith(self._wanted[1]) and next(self._left) == 1:
+            self._come.set()
+            self._go.wait()
         if not self._every or self._of not in ("-", kind) or next(self._number) % self._every != self._every - 1:
             return self._counted(kind, self._app(about, begin))
         if self._fault == "cut":
@@ -143,7 +171,16 @@ class Faulty:
     def _told(self, words: list[str]) -> bytes:
         if words[0] == "asked":
             return str(self._asked[words[1]]).encode()
-        if words != ["sent"]:
+        if words[0] == "hold":
+            self._go.clear(), self._come.clear()
+            self._left = itertools.count(2 - int(words[2]))
+            self._wanted = (words[1], "/".join(words[3:]))
+        elif words[0] == "go":
+            self._wanted = ("", "")
+            self._go.set()
+        elif words[0] == "held":
+            return str(self._come.is_set()).encode()
+        elif words != ["sent"]:
             self._fault, every, self._of = words
             self._every, self._number = int(every), itertools.count()
         return str(self._sent).encode()

@@ -13,6 +13,8 @@ from commands import ROOT, environment
 from judges import calls
 from s3_server import S3, running
 
+from shards.files import file_sha256
+from shards.remote import SCORES_FILE
 from sources.convert import SHARD_ITEMS
 
 pytestmark = pytest.mark.integration
@@ -156,3 +158,30 @@ def test_another_machine_goes_on_with_the_scored_shards(s3: S3, tmp_path: Path) 
     assert cached > executed > 0
     assert executed + cached == sum(expected["steps"]["score"])
     assert not [name for name in s3.names("scored/scores/") if "/part-" in name]
+
+
+def test_what_another_machine_completed_is_read_and_not_what_was_left_here(s3: S3, tmp_path: Path) -> None:
+    """Here calls of the judge fail, so a mixture is written and not done; there they are answered."""
+    answers = [f"Answer {row}, some words." for row in range(40)]
+    answers[3] += " It fails."
+    path = recipe(tmp_path, {"mine": answers})
+    here, there = Machine(tmp_path / "here", s3, "rescued"), Machine(tmp_path / "there", s3, "rescued")
+    run = here.start(path)
+    run.communicate(timeout=600)
+    assert run.returncode == 1, "calls of the judge failed"
+    left = digests(here)
+    for machine in (here, there):
+        (machine.folder / "up").touch()
+    rescued = there.build(path)
+    found = here.build(path)
+    assert found["digest"] == rescued["digest"]
+    assert digests(here) == {name: digests(there)[name] for name in digests(here)} != left
+    assert {"manifest.json", "ids.parquet", "decisions.parquet"} <= digests(here).keys() == left.keys()
+
+
+def digests(machine: Machine) -> dict[str, str]:
+    """Files of its mixture in a working folder, whole or not."""
+    (folder,) = machine.folder.glob("cache/*/mixtures/*/*/")
+    return {
+        file.name: file_sha256(file) for file in folder.glob("[!.]*") if file.name not in ("index.json", SCORES_FILE)
+    }

@@ -55,6 +55,16 @@ try:
 except StoreError as error:
     print(json.dumps(str(error)))
 """
+CUT_DOWN = """
+import json, sys
+from pathlib import Path
+from shards.remote import attach
+from shards.removed import cut_down
+
+folder, url, *_ = sys.argv[1:]
+attach(Path(folder), url)
+print(json.dumps(cut_down(Path(folder), 0)))
+"""
 COLUMNS = ["key", "score17", "score18", "score51"]
 PARTS = [".scores.parquet.columns", ".scores.parquet.ranges", "index.json"]
 
@@ -65,17 +75,25 @@ class Machine(NamedTuple):
     folder: Path
     s3: S3
 
-    def does(self, script: str, *words: str) -> Any:
+    def begins(self, script: str, *words: str) -> subprocess.Popen[str]:
         variables = {**self.s3.environment(self.folder), "AWS_MAX_ATTEMPTS": "1"}
-        done = subprocess.run(
+        return subprocess.Popen(
             [sys.executable, "-c", script, str(self.folder), self.s3.store("columns"), *words],
             cwd=ROOT,
             env=environment(variables),
             stdout=subprocess.PIPE,
             text=True,
-            check=True,
         )
-        return json.loads(done.stdout)
+
+    def does(self, script: str, *words: str) -> Any:
+        return told(self.begins(script, *words))
+
+
+def told(run: subprocess.Popen[str]) -> Any:
+    """What a process says when it has ended."""
+    out, _ = run.communicate(timeout=600)
+    assert run.returncode == 0
+    return json.loads(out)
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +151,26 @@ def test_a_server_that_does_not_answer_gets_one_message_and_nothing_is_half_ther
     assert said.startswith("cannot read store `s3://mixes/columns`: ")
     assert said.endswith("run again when the store answers")
     assert reader.does(READ, *COLUMNS) == [PARTS, *made.read]
+
+
+def test_a_folder_that_is_cut_down_while_columns_come(made: Made, s3: S3, tmp_path: Path) -> None:
+    """Another process removes the file that is being filled, and fills one of its name with another column."""
+    expected = Machine(tmp_path / "quiet", s3).does(READ, "score17")
+    reader = Machine(tmp_path / "reader", s3)
+    with s3.holding("get", "scores.parquet", 2) as come:  # the first one is for the footer
+        slow = reader.begins(READ, "score17")
+        come()
+        assert reader.does(CUT_DOWN) > 0
+        assert reader.does(READ, "score40")[0] == PARTS
+    assert told(slow) == expected
+    assert reader.does(READ, "score17") == expected
+    assert reader.does(READ, *COLUMNS) == [PARTS, *made.read]
+
+
+def test_a_table_that_comes_whole_while_its_columns_come(made: Made, s3: S3, tmp_path: Path) -> None:
+    reader, every = Machine(tmp_path / "reader", s3), [each for each in made.footer.schema.names if each != "score00"]
+    with s3.holding("get", "scores.parquet", 2) as come:
+        slow = reader.begins(READ, *COLUMNS)
+        come()
+        assert reader.does(READ, *every)[0] == ["index.json", "scores.parquet"]
+    assert told(slow) == [["index.json", "scores.parquet"], *made.read]

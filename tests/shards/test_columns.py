@@ -140,6 +140,26 @@ def test_what_is_left_of_another_table_is_not_read(away: Box, whole: pl.DataFram
     assert scan_table(path, ["score"]).collect().equals(whole.select("score"))
 
 
+def test_what_is_left_of_a_table_of_the_same_size_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(columns, "_TAIL", 1_000)
+    url = f"file://{tmp_path}/url"  # unlike memory it tells when a file changed
+    attach(tmp_path / "reader", url)
+    box = Store(tmp_path / "reader").box("mixtures", "m", "1" * 64)
+    there = tmp_path / "url" / box.name / SCORES_FILE
+    there.parent.mkdir(parents=True)
+    sizes = []
+    for made in (1, 2):
+        draw = random.Random(made)
+        table = pl.DataFrame({name: [draw.random() for _ in range(ROWS)] for name in "abc"})
+        table.write_parquet(there, compression="uncompressed", use_pyarrow=True)
+        os.utime(there, (1_700_000_000 + made, 1_700_000_000 + made))
+        sizes.append(there.stat().st_size)
+        remote(box).forget()
+        assert scan_table(box.path / SCORES_FILE, ["b"]).collect().equals(table.select("b"))
+    assert sizes[0] == sizes[1] and not (box.store / box.name / SCORES_FILE).exists()
+
+
 def test_a_file_that_is_no_table_is_named(away: Box) -> None:
     remote(away).write(f"{away.name}/{SCORES_FILE}", os.urandom(50_000))
     with pytest.raises(StoreError, match=f"{SCORES_FILE}` is no Parquet file"):

@@ -11,11 +11,10 @@ from pydantic import BaseModel
 
 from shards.errors import StoreError, UsageError
 from shards.files import write_bytes, write_text
-from shards.lease import LEASE, leased
 from shards.pack import PackWriter, PictureReader
 from shards.picture import Facts
-from shards.remote import Remote, attach, remote_of, withdraw
-from shards.removed import cut_down
+from shards.remote import INDEX, Remote, attach, have, remote_of, withdraw
+from shards.removed import Removed, cut_down, drop_removed, note_removed, remove_box
 from shards.sample import SampleRow, ShardCounts, ShardsIndex, read_all, read_samples, sample_path, write_samples
 from shards.store import Store
 
@@ -102,6 +101,55 @@ def test_a_mark_counts_if_it_was_there_before_the_files_it_speaks_of_were_listed
         "samples-00001.arrow",
         "shard-00000.json",
     ]
+
+
+def test_what_was_left_of_a_box_that_another_machine_completed_is_not_read(tmp_path: Path, url: str) -> None:
+    here, there = working(tmp_path / "a", url), working(tmp_path / "b", url)
+    box, other = (store.box("mixtures", "m", "1" * 64) for store in (here, there))
+    for name in ("manifest.json", "scores.parquet", "ids.parquet", "excluded.json"):
+        write_bytes(box.path / name, b"judge failed")
+    remote(there).drop(f"{box.name}/excluded.json")
+    for name in ("manifest.json", "scores.parquet", "ids.parquet"):
+        write_bytes(other.path / name, b"all answered")
+    other.finish(Index(rows=3))
+    remote(here).forget()
+    assert box.done
+    path = box.path
+    assert sorted(each.name for each in path.iterdir()) == ["ids.parquet", "index.json", "manifest.json"]
+    have([path / "scores.parquet"])
+    assert {(path / name).read_bytes() for name in ("manifest.json", "scores.parquet", "ids.parquet")} == {
+        b"all answered"
+    }
+
+
+def test_of_what_was_left_here_the_same_stays(tmp_path: Path) -> None:
+    url = f"file://{tmp_path}/url"  # unlike memory it tells when a file changed
+    here, there = working(tmp_path / "a", url), working(tmp_path / "b", url)
+    box, other = (store.box("shards", "s", "1" * 64) for store in (here, there))
+    (tmp_path / "url" / box.name).mkdir(parents=True)
+    mark = other.path / "shard-00000.json"
+    for name in ("samples-00000.arrow", mark.name):
+        write_bytes(other.path / name, b"rows")
+    brought = [(path, path.stat().st_ino) for path in sorted(box.path.iterdir())]
+    assert len(brought) == 2
+    write_bytes(mark, b"ROWS")
+    os.utime(tmp_path / "url" / box.name / mark.name, (1_700_000_000, 1_700_000_000))
+    other.finish(Index(rows=1))
+    remote(here).forget()
+    found = {path.name: path.read_bytes() for path in box.path.iterdir()}
+    assert (found["samples-00000.arrow"], found[mark.name]) == (b"rows", b"ROWS")
+    assert [path.stat().st_ino == inode for path, inode in brought] == [True, False]
+
+
+def test_a_box_made_here_is_not_brought_again(tmp_path: Path, url: str) -> None:
+    store = working(tmp_path, url)
+    box = store.box("mixtures", "m", "1" * 64)
+    write_bytes(box.path / "scores.parquet", b"rows")
+    box.finish(Index(rows=1))
+    before = {path: path.stat().st_ino for path in box.path.iterdir()}
+    remote(store).forget()
+    assert {path: path.stat().st_ino for path in box.path.iterdir()} == before
+    assert len(before) == 2
 
 
 def test_parts_that_a_table_stands_in_for_go_at_both_places(tmp_path: Path, url: str) -> None:
@@ -216,6 +264,32 @@ def test_the_folder_may_be_cut_down_and_fills_again(tmp_path: Path, url: str) ->
     assert (store.box("scores", "s", "0" * 64).path / "table.parquet").stat().st_size == 1000
 
 
+def test_a_box_that_was_removed_and_made_again_is_brought_again_once(tmp_path: Path) -> None:
+    url = f"file://{tmp_path}/url"  # unlike memory it tells when a file changed
+    here, there = working(tmp_path / "a", url), working(tmp_path / "b", url)
+    name = here.box("mixtures", "m", "1" * 64).name
+    (tmp_path / "url" / name).mkdir(parents=True)
+
+    def make(store: Store, grades: bytes) -> None:
+        write_bytes(store.root / name / "manifest.json", grades)
+        store.box("mixtures", "m", "1" * 64).finish(Index(rows=1))
+
+    make(here, b"graded 7")
+    remove_box(there.root, remote(there), name, [f"{name}/manifest.json"])
+    note_removed(there.root, [Removed(box=name)])
+    os.utime(here.root / name / INDEX, (1_700_000_000, 1_700_000_000))  # it was made some time ago
+    make(there, b"graded 8")
+    inodes = []
+    for _ in range(2):
+        remote(here).forget()
+        remote(here).bring_state()
+        drop_removed(here.root, remote(here))
+        box = here.box("mixtures", "m", "1" * 64)
+        assert (box.path / "manifest.json").read_bytes() == b"graded 8"
+        inodes.append((box.path / "manifest.json").stat().st_ino)
+    assert inodes[0] == inodes[1]
+
+
 def test_a_folder_that_is_the_store_is_never_cut_down(tmp_path: Path) -> None:
     box = Store(tmp_path).box("scores", "s", "1" * 64)
     box.finish(Index(rows=1))
@@ -238,24 +312,3 @@ def test_a_kind_of_url_that_cannot_be_used(tmp_path: Path, url: str, said: str) 
     store = working(tmp_path, url)
     with pytest.raises(UsageError, match=said):
         store.names("runs")
-
-
-def test_a_store_in_use_is_not_shared(tmp_path: Path, url: str) -> None:
-    here, there = working(tmp_path / "a", url), working(tmp_path / "b", url)
-    with (
-        leased(remote(here), beat=0.05),
-        pytest.raises(StoreError, match="in use by another run on"),
-        leased(remote(there), beat=0.05),
-    ):
-        pytest.fail("both hold the store")
-    with leased(remote(there)):
-        assert names(there) == [LEASE]
-    assert names(there) == []
-
-
-@pytest.mark.parametrize("left", [b'{"owner": "x", "host": "elsewhere", "process": 1, "beat": 7}', b"no lease"])
-def test_a_lease_that_nobody_renews_is_taken_over(tmp_path: Path, url: str, left: bytes) -> None:
-    store = working(tmp_path, url)
-    remote(store).write(LEASE, left)
-    with leased(remote(store), beat=0.02, stale=0.2):
-        assert b"elsewhere" not in (remote(store).read_all(LEASE) or b"")
