@@ -21,7 +21,7 @@ from flows.prefect_artifacts import tell as tell_finished
 from flows.review_flows import Wait, wait_for_people
 from flows.run import Summary, checked, run_with
 from flows.settings import log_format
-from flows.takeover import take_over
+from flows.takeover import taken_over
 from manifests.load import load_recipe
 from shards.store import Store
 
@@ -138,16 +138,14 @@ def _build(
     def tell(step: str, done: Steps) -> None:
         progress.note(step)
 
-    def begun() -> None:
-        if own := flow_run.get_id():
-            take_over(place.root, UUID(own), logger)
-
+    own = flow_run.get_id()
+    holding = taken_over(place.root, UUID(own), logger) if own else nullcontext()
     # an array of a cluster is one task: several would wait for each other in its queue
     batches = 1 if settings.kind == "slurm" else BATCHES
     # Prefect's own words on standard error are for people
     for_machines = logs("json") if log_format() == "json" else nullcontext()
     with open_runner(settings, place) as inner, logging_to(ToPrefect(logger)), for_machines:
         runner = PrefectRunner(inner, batches)
-        summary = run_with(prepared, place, runner, stage, tell, update=update, begun=begun).summary
+        summary = run_with(prepared, place, runner, stage, tell, update=update, holding=holding).summary
     progress.end()
     return summary

@@ -71,7 +71,8 @@ def _deployment(deployment: dict[str, Any]) -> Iterator[Finding]:
     active = [each["schedule"] for each in deployment.get("schedules") or [] if each.get("active")]
     when = ", ".join(str(each.get("cron") or each.get("interval") or each.get("rrule")) for each in active)
     if deployment.get("paused"):
-        yield doubtful("deployment", f"`{name}` is paused", f"prefect deployment schedule resume {name}")
+        remedy = f"prefect api POST /deployments/{deployment['id']}/resume_deployment"
+        yield doubtful("deployment", f"`{name}` is paused", remedy)
     elif active:
         yield good("deployment", f"`{name}`: {when}")
     else:

@@ -1,6 +1,7 @@
 """One build from recipe name to finished run: what the command line and the Prefect flow share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -116,12 +117,11 @@ def run_with(
     *,
     update: bool = False,
     give_up: bool = False,
-    begun: Callable[[], None] = lambda: None,
+    holding: AbstractContextManager[None] | None = None,
 ) -> Finished:
-    """Build with any runner, write the report, and say where everything is; `begun` is called under the lock."""
+    """Build with any runner, write the report, and say where everything is; `holding` is entered under the lock."""
     recipe = prepared.recipe.name
-    with store.lock(), recording(recipe, store) as recorder:
-        begun()
+    with store.lock(), holding or nullcontext(), recording(recipe, store) as recorder:
         limit = cache_bytes()
         if limit is not None:
             cut_down(store.root, limit)

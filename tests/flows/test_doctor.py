@@ -1,5 +1,7 @@
 """`vlmix check`: each check finds what it is for, and one line says what to do."""
 
+import errno
+import fcntl
 import json
 import shutil
 import socket
@@ -112,6 +114,17 @@ def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_told() -> None:
     (found, _) = doctor_store.folder(Path("/proc/self"))
     assert (found.check, found.state) == ("store", "fail") and "--store" in found.remedy
+
+
+def test_storage_without_locks_is_a_failure(tmp_path: Path, monkeypatch) -> None:
+    def refuse(handle: object, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    (found,) = (each for each in doctor_store.folder(tmp_path) if each.check == "lock")
+    assert (found.state, found.found) == ("fail", "no locks: No locks available")
+    assert "no run starts there" in found.remedy and "--store" in found.remedy
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("free", "state"), [(10**8, "fail"), (5 * 10**9, "warn"), (10**12, "ok")])

@@ -37,6 +37,10 @@ class Server(NamedTuple):
     def post(self, path: str, body: object) -> Any:
         return self._ask("POST", path, body)
 
+    def delete(self, path: str) -> None:
+        reply = httpx.delete(f"{self.variables['PREFECT_API_URL']}/{path}", timeout=60)
+        assert reply.is_success, reply.text
+
     def runs(self, deployment: str) -> list[dict[str, Any]]:
         body = {"deployments": {"id": {"any_": [deployment]}}, "sort": "EXPECTED_START_TIME_ASC"}
         runs: list[dict[str, Any]] = self.post("flow_runs/filter", body)
@@ -76,16 +80,15 @@ def place(tmp_path: Path) -> Place:
 
 
 @pytest.fixture
-def worker(server: Server, tmp_path: Path) -> Iterator[Callable[[], "subprocess.Popen[bytes]"]]:
+def worker(server: Server, tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
     """Starts workers; those that still live are stopped at the end."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def start() -> "subprocess.Popen[bytes]":
+    def start(**more: str) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "mix"]
+        env = environment(server.variables | more)
         with (tmp_path / "worker.log").open("ab") as log:
-            process = subprocess.Popen(
-                command, env=environment(server.variables), cwd=ROOT, stdout=log, stderr=log, start_new_session=True
-            )
+            process = subprocess.Popen(command, env=env, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
         started.append(process)
         return process
 
@@ -138,7 +141,7 @@ def test_a_schedule_fires_by_itself(server, worker, place, vlmix: Vlmix) -> None
         # the first run of a night may take longer than a minute: the next one then does not begin
         assert ended(server, first["id"])["state_type"] == "COMPLETED"
     finally:
-        httpx.delete(f"{server.variables['PREFECT_API_URL']}/deployments/{nightly['id']}/schedules/{made['id']}")
+        server.delete(f"deployments/{nightly['id']}/schedules/{made['id']}")
     again = vlmix("run", "build-sft-mix", "--recipe", place.recipe, "--store", place.store, "--json")
     assert again.document["steps"]["executed"] == 0 and again.document["digest"] == digest_of(place.store)
 
@@ -162,6 +165,11 @@ def test_the_doctor_sees_server_deployments_and_workers(server, worker, place, v
     worker()
     alive = until(lambda: (seen := look()["worker"]) and seen["state"] == "ok" and seen)
     assert "in pool `mix`" in alive["found"]
+    server.post(f"deployments/{server.get(NIGHTLY)['id']}/pause_deployment", {})
+    paused = look()["deployment"]
+    assert paused["state"] == "warn" and "is paused" in paused["found"]
+    done = prefect(*paused["remedy"].split()[1:], env=server.variables)
+    assert done.returncode == 0 and look()["deployment"]["state"] == "ok", done.stdout + done.stderr
 
 
 HOLDER = """
@@ -226,15 +234,81 @@ def family(root: int) -> list[int]:
     return found
 
 
+ZOMBIES = ROOT / "deploy" / "prefect" / "zombies.yaml"
+
+
 def test_the_heartbeat_automation_is_understood(server) -> None:
-    path = ROOT / "deploy" / "prefect" / "zombies.yaml"
-    done = prefect("automation", "create", "--from-file", str(path), env=server.variables)
+    done = prefect("automation", "create", "--from-file", str(ZOMBIES), env=server.variables)
     assert done.returncode == 0, done.stdout + done.stderr
     (made,) = server.post("automations/filter", {})
-    written = yaml.safe_load(path.read_text())
+    written = yaml.safe_load(ZOMBIES.read_text())
     assert made["name"] == written["name"] and made["enabled"]
     assert made["trigger"]["posture"] == "Proactive" and made["trigger"]["within"] == written["trigger"]["within"]
     assert made["actions"][0]["state"] == "CRASHED"
+    server.delete(f"automations/{made['id']}")
+
+
+SOON_S = 45
+"""Seconds for the automation's minutes: Prefect allows a heartbeat every 30 seconds, no more."""
+
+
+@pytest.fixture
+def wait_s(server: Server, tmp_path: Path) -> Iterator[int]:
+    """The automation on a smaller scale of time; gives the wait of `nightly` for a retry on the same scale."""
+    written = yaml.safe_load(ZOMBIES.read_text())
+    delay = server.get(NIGHTLY)["job_variables"]["env"]["PREFECT_FLOWS_DEFAULT_RETRY_DELAY_SECONDS"]
+    scaled = int(delay) * SOON_S // written["trigger"]["within"]
+    written["trigger"]["within"] = SOON_S
+    (tmp_path / "soon.yaml").write_text(yaml.safe_dump(written))
+    done = prefect("automation", "create", "--from-file", str(tmp_path / "soon.yaml"), env=server.variables)
+    assert done.returncode == 0, done.stdout + done.stderr
+    yield scaled
+    for made in server.post("automations/filter", {}):
+        server.delete(f"automations/{made['id']}")
+
+
+def in_state(server: Server, state: str, name: str) -> list[str]:
+    """Runs of this name that are in a state of that one."""
+    body = {"flow_runs": {"state": {"name": {"any_": [state]}}, "name": {"any_": [name]}}}
+    return [run["id"] for run in server.post("flow_runs/filter", body)]
+
+
+def write_asking(folder: Path) -> Path:
+    """A recipe whose every row waits for people."""
+    path = write_recipe(folder, 60)
+    recipe = json.loads(path.read_text())
+    doubt = {"name": "doubt", "when": "answer_chars > 0", "then": "review"}
+    path.write_text(json.dumps(recipe | {"rules": {"list": [doubt]}, "judge": "off", "dedup": {"level": "off"}}))
+    return path
+
+
+def test_heartbeats_tell_the_dead_from_those_who_wait(server, worker, place, tmp_path, wait_s) -> None:
+    beats = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
+    nightly = server.get(NIGHTLY)["id"]
+    first = worker(**beats)
+    asking = Place(write_asking(tmp_path / "asked"), tmp_path / "asking")
+    suspended = trigger(server, nightly, {**asking.parameters, "review": "suspend"})
+    until(lambda: in_state(server, "Suspended", str(asking.recipe)))
+    # a run that fails at once, time and again: it finds no recipe
+    retries = {"PREFECT_FLOWS_DEFAULT_RETRIES": "100", "PREFECT_FLOWS_DEFAULT_RETRY_DELAY_SECONDS": str(wait_s)}
+    command = [str(Path(sys.executable).with_name("prefect")), "run", "build-sft-mix", "--recipe", "nope"]
+    env = environment(server.variables | beats | retries)
+    with (tmp_path / "waits.log").open("wb") as log:
+        waits = subprocess.Popen(command, env=env, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+    try:
+        (patient,) = until(lambda: in_state(server, "AwaitingRetry", "nope"))
+        # the one that dies begins last, so it is missed last
+        lost = trigger(server, nightly, place.parameters)
+        until(lambda: list(place.store.glob("shards/*/*/*")))
+        for process in family(first.pid):
+            os.kill(process, signal.SIGKILL)
+        first.wait()
+        state = ended(server, lost)["state"]
+        assert (state["type"], state["message"]) == ("CRASHED", "no heartbeat for fifteen minutes")
+        assert server.get(f"flow_runs/{suspended}")["state_name"] == "Suspended"
+        assert server.get(f"flow_runs/{patient}")["state_name"] in {"AwaitingRetry", "Running"}
+    finally:
+        stop(waits)
 
 
 def test_sources_are_looked_at(server, worker, tmp_path) -> None:

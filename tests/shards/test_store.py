@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import os
 import pickle
 import subprocess
@@ -82,6 +84,17 @@ def test_a_store_that_cannot_be_a_folder_is_named(tmp_path: Path) -> None:
     write_bytes(tmp_path / "file", b"")
     with pytest.raises(StoreError, match="choose a folder that can be written"), Store(tmp_path / "file").lock():
         raise AssertionError("a file holds no store")
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_storage_without_locks_is_told(number, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(handle: object, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(StoreError, match="choose a folder on storage that has locks") as told, Store(tmp_path).lock():
+        raise AssertionError("nobody knows whether another run holds the store")
+    assert f"store `{tmp_path}`: cannot be locked: {os.strerror(number)};" in str(told.value)
 
 
 def test_a_box_is_done_only_when_it_is_finished(tmp_path: Path) -> None:
