@@ -63,6 +63,11 @@ def meet(chunk: Chunk) -> int:
     return square(chunk)
 
 
+def hold() -> None:
+    """Keep what was given until somebody cancels it."""
+    time.sleep(3600)
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ray_runner.RayRunner]:
     """A cluster with two cores and, as far as Ray knows, one accelerator."""
@@ -136,7 +141,7 @@ def test_no_chunk_waits_for_an_actor_that_has_no_place(cluster, tmp_path) -> Non
     judge = VllmJudge("model-placed", replicas=2)
     cluster.ask(judge, meet, [Chunk(tmp_path, number) for number in (1, 2)])
     # it waits until an actor is lost, and has its half of the accelerator from then on
-    taken = ray.remote(time.sleep).options(num_gpus=0.5, num_cpus=0).remote(3600)
+    taken = ray.remote(hold).options(num_gpus=0.5, num_cpus=0).remote()
     try:
         cluster.ask(judge, square, [Chunk(tmp_path, number, int(number == 3)) for number in range(3, 9)])
     finally:
