@@ -215,6 +215,8 @@ def _conclude(plain: Sequence[Run], with_prefect: Sequence[Run], empty: Mapping[
     print(
         f"that is {(own + served) / TEN_MINUTES:.2%} of one core in ten minutes, {own / TEN_MINUTES:.2%} without server"
     )
+    slow, fast = (statistics.median(run.wall for run in runs) for runs in (with_prefect, plain))
+    print(f"wall: {slow / fast - 1:+.1%}, {slow - fast:+.1f} s")
     for request, number in with_prefect[-1].requests.most_common():
         print(f"  {number:>5} {request}")
 

@@ -70,21 +70,21 @@ class Unit:
 
     convert_gb: float = 2500
     """ms for 1 GB of pictures: `benchmarks.shards`, from 2.2 s (quiet) to 2.7."""
-    convert_row: float = 0.12
+    convert_row: float = 0.09
     """ms: `benchmarks.scale`, step `sources`."""
-    text_row: float = 0.05
+    text_row: float = 0.02
     """ms beside the text itself, and"""
     text: float = 0.035
-    """ms for 1 kB: docs/filters.md, 6,270 samples of 3.3 kB a CPU second; `benchmarks.scale`, 0.07 ms for 0.45 kB."""
+    """ms for 1 kB: docs/filters.md, 6,270 samples of 3.3 kB a CPU second; `benchmarks.scale`, 0.04 ms for 0.45 kB."""
     picture: float = 1.1
     """ms of a photo of 640 x 480, measured and hashed: `benchmarks.hashes`; a page of 2000 x 1500 takes 4."""
-    mix_row: float = 0.05
+    mix_row: float = 0.03
     """ms in the main process: `benchmarks.scale`, steps `compact`, `mix` and `report`."""
     search_row: float = 0.006
     """ms in the main process: `benchmarks.clusters`, level `pair`."""
     comparison: float = 8.6
     """ms: `benchmarks.dedup_truth`; photos take 3 to 7."""
-    export_row: float = 0.13
+    export_row: float = 0.11
     """ms: `benchmarks.scale`, format `hf`."""
     export_gb: float = 1000
     """ms: read, hashed and written once more; hashing alone takes 550 (`benchmarks.shards`)."""
