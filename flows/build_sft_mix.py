@@ -54,16 +54,19 @@ class PrefectRunner:
         number_of = min(self._batches, len(jobs))
         batches = [jobs[number::number_of] for number in range(number_of)]
 
-        # jobs stand in the closure: as parameters, Prefect would walk through and copy each of them
+        done: dict[int, list[Result]] = {}
+
+        # jobs and results stand in the closure: as parameters and values, Prefect would walk through each of them
         @task(name=step, task_run_name=f"{step} {{number}}", cache_policy=NO_CACHE, persist_result=False)
-        def batch(number: int) -> list[Result]:
-            return self._inner.map(step, function, batches[number])
+        def batch(number: int) -> None:
+            done[number] = self._inner.map(step, function, batches[number])
 
         if self._is_here:
-            done = [batch(number) for number in range(len(batches))]
+            for number in range(len(batches)):
+                batch(number)
         else:
-            futures = [batch.submit(number) for number in range(len(batches))]
-            done = [future.result() for future in futures]
+            for future in [batch.submit(number) for number in range(len(batches))]:
+                future.result()
         return [done[place % number_of][place // number_of] for place in range(len(jobs))]
 
     def ask(self, judge: "VllmJudge", function: Callable[[Job], int], jobs: Sequence[Job]) -> None:
