@@ -20,7 +20,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from shards.complaint import complaint
 from shards.errors import StoreError, UsageError
-from shards.files import fingerprint, write_text
+from shards.files import fingerprint, json_lines, write_text
 from shards.store import Store
 
 TAKEDOWN_FOLDER: Final = "takedown"
@@ -129,8 +129,7 @@ def _files(store: Store) -> list[Path]:
 
 
 def _read(path: Path) -> Iterator[Act]:
-    # not `splitlines`: JSON leaves other separators of lines, such as U+2028, as they are
-    for number, line in enumerate(path.read_text("utf-8").removesuffix("\n").split("\n"), 1):
+    for number, line in enumerate(json_lines(path), 1):
         try:
             yield Act.model_validate_json(line)
         except ValidationError as error:

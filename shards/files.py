@@ -87,6 +87,15 @@ def table_writer(path: Path, schema: pl.Schema) -> Iterator[Callable[[pl.DataFra
         yield write
 
 
+def json_lines(path: Path) -> list[str]:
+    """The lines of a file of JSON lines, none of an empty one.
+
+    Not by `splitlines`: JSON leaves other separators of lines, such as U+2028, as they are.
+    """
+    lines = path.read_text("utf-8").split("\n")
+    return lines if lines[-1] else lines[:-1]
+
+
 def canonical_json(value: object) -> str:
     """JSON with sorted keys and no spaces, so that equal values have equal bytes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -12,7 +12,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shards.errors import StoreError
-from shards.files import write_text
+from shards.files import json_lines, write_text
 from shards.remote import INDEX, SHARED, Remote, remote_of
 
 REMOVED_FILE: Final = "removed.jsonl"
@@ -43,9 +43,7 @@ def read_removed(root: Path) -> dict[str, Removed]:
     """
     path = root / REMOVED_FILE
     found: dict[str, Removed] = {}
-    # not `splitlines`: JSON leaves other separators of lines, such as U+2028, as they are
-    lines = path.read_text("utf-8").removesuffix("\n").split("\n") if path.is_file() else []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(json_lines(path) if path.is_file() else [], 1):
         try:
             each = Removed.model_validate_json(line)
         except ValidationError as error:

@@ -70,6 +70,12 @@ def test_a_reason_may_hold_any_text(tmp_path: Path, words: str) -> None:
     assert [act.reason for act in acts(store)] == [words]
 
 
+def test_a_file_without_lines_takes_nothing_down(tmp_path: Path) -> None:
+    (tmp_path / "takedown").mkdir()
+    (tmp_path / "takedown" / "1.jsonl").touch()
+    assert not acts(Store(tmp_path))
+
+
 def test_a_line_that_is_not_understood_stops_a_run(tmp_path: Path) -> None:
     store = Store(tmp_path)
     add(store, "sha256", SHA)
