@@ -13,6 +13,7 @@ from flows.console import where
 from flows.doctor import Finding, bad, doubtful, good
 from shards.errors import StoreError
 from shards.remote import Remote, remote_of
+from shards.store import LOCKS
 
 _GB: Final = 1e9
 _NONE: Final = 1e9
@@ -21,10 +22,6 @@ _LITTLE: Final = 10e9
 SKEW_S: Final = 30.0
 """Seconds that two clocks may differ; S3 refuses requests from 15 minutes on. Ours."""
 _OPEN: Final = "choose a folder that can be written with --store"
-_LOCKS: Final = (
-    "no run starts there: choose a folder on storage that has locks (a disk of this machine, NFS from version 4 on), "
-    "with --store, or with VLMIX_CACHE for a store at a URL"
-)
 
 
 def store(named: str) -> Iterator[Finding]:
@@ -75,7 +72,7 @@ def _locked(file: Path) -> Finding:
         with file.open("ab") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        return bad("lock", f"no locks: {error.strerror}", _LOCKS)
+        return bad("lock", f"no locks: {error.strerror}", f"no run starts there: {LOCKS}")
     return good("lock", "locks work")
 
 

@@ -112,18 +112,18 @@ def answer(runner: Runner, store: Store, asked: Sequence[Asked]) -> list[tuple[p
     ledgers = [ledger_box(store, each.shards, each.question) for each in asked]
     known = [_known(ledger, each) for ledger, each in zip(ledgers, asked, strict=True)]
     missing = [np.setdiff1d(each.rows, there["row"].to_numpy()) for each, there in zip(asked, known, strict=True)]
+    steps = [Steps(len(rows), len(each.rows) - len(rows)) for each, rows in zip(asked, missing, strict=True)]
     jobs: list[AskJob] = []
-    for each, ledger, rows in zip(asked, ledgers, missing, strict=True):
-        cached = len(each.rows) - len(rows)
-        add(Work(_step(each.question), source_name(each.shards)), Spent(executed=len(rows), cached=cached))
+    for each, ledger, rows, done in zip(asked, ledgers, missing, steps, strict=True):
+        add(Work(_step(each.question), source_name(each.shards)), Spent(*done))
         if len(rows):
             _write_about(ledger, each.shards, each.question)
             jobs += _jobs(store, ledger, each.shards, rows, each.question)
     _ask_all(runner, jobs)
     found = []
-    for each, ledger, there, rows in zip(asked, ledgers, known, missing, strict=True):
-        now = _known(ledger, each) if len(rows) else there
-        found.append((_of_rows(now, each), Steps(len(rows), len(each.rows) - len(rows))))
+    for each, ledger, there, done in zip(asked, ledgers, known, steps, strict=True):
+        now = _known(ledger, each) if done.executed else there
+        found.append((_of_rows(now, each), done))
     return found
 
 

@@ -205,23 +205,22 @@ def _write_scores(
 ) -> tuple[dict[str, SourceScores], Steps, dict[str, JudgeCounts]]:
     """Judge some sources after others and write their scores; returns the sources without them, and what was asked."""
     names = sorted({source_of[entry.id] for entry in stage.entries})
+    shards = {name: sourced[name][1] for name in names}
     if filters.takedowns:
-        own_boxes = {name: sourced[name][1] for name in names}
-        filters = replace(filters, takedowns=with_found(store, filters.takedowns, own_boxes))
+        filters = replace(filters, takedowns=with_found(store, filters.takedowns, shards))
     facts: dict[str, SourceScores] = {}
     steps = Steps()
     counts: dict[str, JudgeCounts] = {}
     with ExitStack() as stack:
         open_table = partial(_open_table, stack, box.path / SCORES_FILE)
         write: Write | None = None
-        for group in _groups({name: sourced[name][1].index(ShardsIndex).samples for name in names}):
+        for group in _groups({name: box.index(ShardsIndex).samples for name, box in shards.items()}):
             own = replace(stage, entries=tuple(entry for entry in stage.entries if source_of[entry.id] in group))
             tables = {name: ScoreTable(store, filters, *sourced[name]) for name in group}
             sources = {
                 name: _source(table, None if table.is_small else columns_read(recipe, stage, judge))
                 for name, table in tables.items()
             }
-            shards = {name: sourced[name][1] for name in group}
             judged = judge_stage(runner, store, recipe, own, sources, source_of, shards, judge)
             steps = steps.plus(judged.steps)
             for criterion, count in judged.counts.items():

@@ -53,10 +53,11 @@ _MILLISECOND: Final = 1_000_000
 _DATED: Final = frozenset({"runs", "mixtures", "queues", "shards", "leakage"})
 """Kinds whose newest box is asked for; a source has a box of scores for each filter, too many to look at each time."""
 
-_LOCKS: Final = (
-    "without a lock two runs could work there at once, so none does: choose a folder on storage that has locks (a disk "
-    "of this machine, NFS from version 4 on), with --store, or with VLMIX_CACHE for a store at a URL"
+LOCKS: Final = (
+    "choose a folder on storage that has locks (a disk of this machine, NFS from version 4 on), with --store, or with "
+    "VLMIX_CACHE for a store at a URL"
 )
+"""What to do about storage without locks."""
 
 _NAME_DIGITS: Final = 20
 """Hex digits of a fingerprint in a folder name: 80 bits, no clash to be expected below 10^11 boxes."""
@@ -150,7 +151,8 @@ class Store:
                 remedy = "wait until it ends, or use another store with --store"
                 raise StoreError(f"store `{self.root}` is in use by another run; {remedy}") from error
             except OSError as error:
-                raise StoreError(f"store `{self.root}`: cannot be locked: {error.strerror}; {_LOCKS}") from error
+                why = "without a lock two runs could work there at once, so none does"
+                raise StoreError(f"store `{self.root}`: cannot be locked: {error.strerror}; {why}: {LOCKS}") from error
             check_writable(self.root, (*SHARED, *STATE))
             with _clearing(self.root) if clear else nullcontext(), _leasing(remote_of(self.root)):
                 yield
